@@ -1,0 +1,123 @@
+"""The contract of a domain: a simulated world whose robot moves on a lattice.
+
+A domain knows how its world looks and moves. What is asked of the robot (tasks)
+and how an episode runs (tour, then test) is the same for all domains and lives in
+`envs.tasks` and `envs.memory_task_env`.
+
+Units: metres [m], degrees [deg]. Images are uint8 (H, W, C).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from world_model.api import PhraseSpace
+
+Node = Hashable
+"""A pose of the lattice (place and heading); compares by value."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One executed action and the frames (F, H, W, C) uint8 it produced."""
+
+    action: int
+    frames: np.ndarray
+
+
+class Domain(abc.ABC):
+    """One simulated world, one episode at a time.
+
+    Attributes:
+        id: Name of the domain, as in `domain=rooms`.
+        action_space: What each action is called.
+        chunk_length: F, frames per action.
+        frame_shape: (H, W, C) of every image.
+        unit: Physical length of one lattice step [m].
+    """
+
+    id: ClassVar[str]
+    action_space: ClassVar[PhraseSpace]
+    chunk_length: ClassVar[int]
+    frame_shape: ClassVar[tuple[int, int, int]]
+
+    @abc.abstractmethod
+    def reset(self, rng: np.random.Generator) -> None:
+        """Draws a new layout and puts the robot where the tour begins."""
+
+    @abc.abstractmethod
+    def execute(self, action: int, *, render: bool = True) -> np.ndarray:
+        """Carries an action out closed-loop, in the simulator's own dynamics.
+
+        A blocked move ends where it began.
+
+        Returns:
+            The frames of the chunk (F, H, W, C), the last one taken at rest;
+            of shape (0, H, W, C) if `render` is False.
+        """
+
+    @abc.abstractmethod
+    def render(self) -> np.ndarray:
+        """The robot's present view (H, W, C)."""
+
+    @abc.abstractmethod
+    def tour(self) -> tuple[int, ...]:
+        """The scripted actions that show the whole layout, from the reset pose."""
+
+    @property
+    @abc.abstractmethod
+    def node(self) -> Node:
+        """The lattice pose nearest to the robot's real pose."""
+
+    @abc.abstractmethod
+    def place(self, node: Node) -> None:
+        """Puts the robot at rest on a lattice pose, with the camera off."""
+
+    @abc.abstractmethod
+    def successor(self, node: Node, action: int) -> Node:
+        """Where an action leads on the lattice; the node itself if blocked."""
+
+    @abc.abstractmethod
+    def start_nodes(self, visited: Collection[Node]) -> list[Node]:
+        """Poses a test may start from: on the tour's route, any heading."""
+
+    @property
+    @abc.abstractmethod
+    def objects(self) -> tuple[str, ...]:
+        """Names of the objects a task may ask for, e.g. "yellow cylinder"."""
+
+    @abc.abstractmethod
+    def found_nodes(self, name: str) -> frozenset[Node]:
+        """Lattice poses at which `found(name)` holds."""
+
+    @abc.abstractmethod
+    def found(self, name: str) -> bool:
+        """Simulator truth: the robot is close to the object and faces it."""
+
+    @abc.abstractmethod
+    def visible_pixels(self, name: str) -> int:
+        """Pixels of the object in the present view, by segmentation."""
+
+    @abc.abstractmethod
+    def is_at(self, node: Node) -> bool:
+        """Simulator truth: the robot's real pose agrees with a lattice pose."""
+
+    @abc.abstractmethod
+    def distance(self, a: Node, b: Node) -> float:
+        """Straight distance between the places of two nodes [m]."""
+
+    @abc.abstractmethod
+    def get_state(self) -> Any:
+        """Everything needed to continue from here (layout included), copied."""
+
+    @abc.abstractmethod
+    def set_state(self, state: Any) -> None:
+        """Returns exactly to a state made by `get_state`."""
+
+    def close(self) -> None:  # noqa: B027 - most domains hold nothing
+        """Releases renderers."""

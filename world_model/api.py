@@ -1,0 +1,345 @@
+"""The contracts: `WorldModel`, `Memory`, `Adaptable`, and the action vocabulary.
+
+Everything that environments, planners and third parties share is here or in
+`world_model.core`. Implementations live in sub-packages and are never imported
+by `envs` or `planners`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from world_model.core import Chunk, Context, Prediction, Reading, Rollout
+
+Generators = Sequence[torch.Generator]
+
+
+class PhraseSpace(gymnasium.spaces.Discrete):
+    """A discrete action space whose actions are phrases of language.
+
+    Args:
+        phrases: What each action is called, e.g. ("forward", "turn left").
+        inverses: For each action, the index of the action that undoes it, or
+            None. Planners never try an action directly followed by its inverse.
+    """
+
+    def __init__(
+        self,
+        phrases: Sequence[str],
+        inverses: Sequence[int | None] | None = None,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        if not phrases:
+            raise ValueError("`phrases` must name at least one action, got none.")
+        super().__init__(len(phrases), seed=seed)
+        self.phrases = tuple(phrases)
+        self.inverses = tuple(inverses or [None] * len(phrases))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PhraseSpace) and self.phrases == other.phrases
+
+    def __repr__(self) -> str:
+        return f"PhraseSpace({list(self.phrases)})"
+
+
+class WorldModel(abc.ABC):
+    """Predicts the frames that follow a context under candidate actions.
+
+    `predict` is the one method a new model must write: one chunk for B x N
+    contexts. `rollout` and `extend` are built on it and compute common prefixes
+    once. Nothing here changes weights or memory.
+
+    Attributes:
+        action_space: `PhraseSpace` or `gymnasium.spaces.Box`.
+        chunk_length: F, frames per executed action.
+        num_context_frames: K, context frames the model wants.
+        num_sampling_steps: Denoiser steps per chunk (1 for one-shot models).
+        privileged: True if the model reads simulator state (`Context.state`).
+    """
+
+    action_space: gymnasium.Space
+    chunk_length: int
+    num_context_frames: int
+    num_sampling_steps: int = 1
+    privileged: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def encode(self, frames: Tensor) -> Tensor:
+        """Maps frames (..., C, H, W) in [-1, 1] to latents (..., c, h, w)."""
+
+    @abc.abstractmethod
+    def decode(self, latents: Tensor) -> Tensor:
+        """Maps latents (..., c, h, w) to frames (..., C, H, W) in [-1, 1]."""
+
+    @abc.abstractmethod
+    def predict(
+        self,
+        context: Context,
+        actions: Tensor,
+        *,
+        reading: Reading | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Prediction:
+        """Imagines one chunk for every candidate.
+
+        Args:
+            context: Imagined contexts, batch (B, N), with latents.
+            actions: (B, N) or (B, N, A).
+            reading: What the memory says, or None.
+            generator: B sources of noise, one per episode. All candidates of an
+                episode share their noise (common random numbers).
+            all_frames: True asks for all F frames of the chunk; False only for
+                its last one (the key-frame form: cheaper, used for planning).
+
+        Returns:
+            Latents (B, N, F or 1, c, h, w).
+        """
+
+    def start(self, context: Context) -> Rollout:
+        """The rollout of zero chunks and one candidate that begins a search."""
+        context = with_latents(self, context).last(self.num_context_frames)
+        latents = context.latents
+        assert latents is not None
+        num_episodes = latents.shape[0]
+        shape = (num_episodes, 1, 0, 1, *latents.shape[2:])
+        action_shape = (num_episodes, 1, 0, *context.actions.shape[2:])
+        states = context.state
+        return Rollout(
+            context=context,
+            actions=context.actions.new_zeros(action_shape),
+            latents=latents.new_zeros(shape),
+            decode=self.decode,
+            states=None if states is None else tuple((s,) for s in states),
+        )
+
+    def extend(
+        self,
+        rollout: Rollout,
+        actions: Tensor,
+        *,
+        memory: Memory | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Rollout:
+        """Adds one imagined chunk to every candidate.
+
+        Args:
+            rollout: Candidates to continue, N of them.
+            actions: The next action of each, (B, N) or (B, N, A).
+            memory: Read once, with each candidate's own imagined context.
+            generator: As in `predict`.
+            all_frames: As in `predict`; must be the same for all chunks.
+        """
+        context = last_context(rollout, self.num_context_frames)
+        reading = None if memory is None else memory.read(context, actions)
+        predicted = self.predict(
+            context,
+            actions,
+            reading=reading,
+            generator=generator,
+            all_frames=all_frames,
+        )
+        past = rollout.latents
+        if rollout.num_steps == 0:
+            shape = (*past.shape[:3], predicted.latents.shape[2], *past.shape[4:])
+            past = past.new_zeros(shape)
+        return Rollout(
+            context=rollout.context,
+            actions=torch.cat([rollout.actions, actions[:, :, None]], dim=2),
+            latents=torch.cat([past, predicted.latents[:, :, None]], dim=2),
+            decode=rollout.decode,
+            states=predicted.states,
+        )
+
+    def rollout(
+        self,
+        context: Context,
+        actions: Tensor,
+        *,
+        memory: Memory | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Rollout:
+        """Imagines the frames that follow `context` under N action sequences.
+
+        Args:
+            context: What was really seen, batch (B,).
+            actions: Candidate sequences (B, N, T) or (B, N, T, A).
+            memory: The episodes' memory, only read.
+            generator: B sources of noise.
+            all_frames: False for the key-frame form.
+
+        Returns:
+            Latents (B, N, T, F, c, h, w).
+
+        Raises:
+            ValueError: If `actions` has no axis N or T.
+        """
+        if actions.ndim < 3:
+            raise ValueError(
+                "`actions` must have shape (B, N, T) or (B, N, T, A), got "
+                f"{tuple(actions.shape)}: add the missing axes."
+            )
+        rollout = self.start(context)
+        for t in range(actions.shape[2]):
+            parents, steps, inverse = _unique_prefixes(actions[:, :, : t + 1])
+            if t > 0:
+                parents = torch.gather(owners, 1, parents)
+            rollout = self.extend(
+                rollout.select(parents if t > 0 else torch.zeros_like(parents)),
+                steps,
+                memory=memory,
+                generator=generator,
+                all_frames=all_frames,
+            )
+            owners = inverse
+        return rollout.select(owners) if actions.shape[2] else rollout
+
+
+class Memory(abc.ABC):
+    """What is carried from chunk to chunk inside one episode.
+
+    One slot per parallel episode. `write` is called once for every chunk that
+    really happened and never while planning; `read` changes nothing.
+
+    Attributes:
+        stores_frames: True if frames or latents survive between writes. A pure
+            fast-weight memory stores none and does not grow with the episode.
+        privileged: True if it reads simulator state (the oracle).
+    """
+
+    stores_frames: ClassVar[bool] = False
+    privileged: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
+        """Forgets everything and opens `num_episodes` slots."""
+
+    @abc.abstractmethod
+    def write(self, chunk: Chunk) -> None:
+        """Stores a chunk that really happened, in the slots that are active."""
+
+    @abc.abstractmethod
+    def read(self, context: Context, actions: Tensor) -> Reading | None:
+        """What the memory contributes to one imagined chunk.
+
+        Args:
+            context: Each candidate's own imagined context, batch (B, N).
+            actions: The action about to be imagined, (B, N) or (B, N, A).
+        """
+
+    def recall(self, query: Any) -> Tensor | None:
+        """Frames (B, C, H, W) of a place or moment, None if not supported."""
+        return None
+
+    @abc.abstractmethod
+    def snapshot(self) -> Any:
+        """A copy of the whole state, independent of later writes."""
+
+    @abc.abstractmethod
+    def restore(self, state: Any) -> None:
+        """Returns to a state made by `snapshot`."""
+
+    @property
+    @abc.abstractmethod
+    def num_bytes(self) -> int:
+        """Bytes per episode of everything that survives between writes."""
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """Optional: a world model that takes fast weights.
+
+    A memory that writes into weights needs this; any other pair is refused.
+    """
+
+    def attach_adapter(self, config: Any) -> dict[str, tuple[Tensor, Tensor]]:
+        """Injects adapter layers once and returns, per adapted layer, the initial
+        (A, B) matrices. With no adapter in the reading they are inert."""
+
+    def write_loss(
+        self,
+        latents: Tensor,
+        actions: Tensor | None,
+        noise_levels: Tensor,
+        noise: Tensor,
+        adapter: dict[str, Tensor],
+        loss_frames: Tensor,
+    ) -> Tensor:
+        """Denoising loss per clip under an adapter.
+
+        Args:
+            latents: Clean clips (S, M, L, c, h, w): S slots, M clips, L frames.
+            actions: Action that led to each frame but the first,
+                (S, M, L-1), or None for the action-free form.
+            noise_levels: (S, M, L) in [0, 1]; 0 keeps a frame clean.
+            noise: Like `latents`.
+            adapter: Fast weights per slot, name -> (S, ...).
+            loss_frames: (L,) bool; frames that count.
+
+        Returns:
+            Loss (S, M).
+        """
+
+
+def with_latents(model: WorldModel, context: Context) -> Context:
+    """The context with its frames encoded, unless it has latents already."""
+    from dataclasses import replace
+
+    if context.latents is not None:
+        return context
+    if context.frames is None:
+        raise ValueError("A Context needs `frames` or `latents`, got neither.")
+    return replace(context, latents=model.encode(context.frames))
+
+
+def last_context(rollout: Rollout, num_frames: int) -> Context:
+    """The context (B, N) after the last imagined chunk of every candidate."""
+    root = rollout.context
+    assert root.latents is not None
+    num_candidates = rollout.latents.shape[1]
+
+    def spread(x: Tensor) -> Tensor:
+        return x[:, None].expand(x.shape[0], num_candidates, *x.shape[1:])
+
+    latents = torch.cat([spread(root.latents), rollout.latents[:, :, :, -1]], dim=2)
+    actions = torch.cat([spread(root.actions), rollout.actions], dim=2)
+    context = Context(
+        actions=actions,
+        latents=latents,
+        imagined=rollout.actions,
+        state=rollout.states if rollout.states is not None else root.state,
+    )
+    return context.last(num_frames)
+
+
+def _unique_prefixes(actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distinct prefixes (B, N, t+1) -> (owner candidate, last action, inverse).
+
+    The number of distinct prefixes may differ between episodes: shorter rows
+    repeat their first prefix, so that the result stays rectangular.
+    """
+    owners, inverses = [], []
+    for row in actions:
+        flat = row.reshape(row.shape[0], -1)
+        _, inverse = torch.unique(flat, dim=0, return_inverse=True)
+        count = int(inverse.max()) + 1
+        first = torch.full((count,), row.shape[0], dtype=torch.long)
+        candidates = torch.arange(row.shape[0])
+        first.scatter_reduce_(0, inverse.cpu(), candidates, "amin")
+        owners.append(first)
+        inverses.append(inverse)
+    width = max(len(x) for x in owners)
+    owner = torch.stack(
+        [torch.cat([x, x[:1].expand(width - len(x))]) for x in owners]
+    ).to(actions.device)
+    rows = torch.arange(actions.shape[0], device=actions.device)[:, None]
+    return owner, actions[rows, owner, -1], torch.stack(inverses)
