@@ -1,0 +1,14 @@
+"""Environments: `SlowFast/<Domain><Task>-v0` and `SlowFast/WorldModel-v0`."""
+
+import gymnasium
+
+for _domain in ("Rooms", "Scroll"):
+    for _task, _name in (("FindSeen", "find_seen"), ("ReturnHome", "return_home")):
+        gymnasium.register(
+            id=f"SlowFast/{_domain}{_task}-v0",
+            entry_point="envs.memory_task_env:MemoryTaskEnv",
+            kwargs={"domain": _domain.lower(), "task": _name},
+        )
+gymnasium.register(
+    id="SlowFast/WorldModel-v0", entry_point="envs.world_model_env:WorldModelEnv"
+)

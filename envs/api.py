@@ -10,7 +10,7 @@ Units: metres [m], degrees [deg]. Images are uint8 (H, W, C).
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,13 +38,16 @@ class Domain(abc.ABC):
         action_space: What each action is called.
         chunk_length: F, frames per action.
         frame_shape: (H, W, C) of every image.
-        unit: Physical length of one lattice step [m].
+        vocabulary: Names of all objects that layouts may hold.
+        min_visible_pixels: From how many pixels on an object counts as shown.
     """
 
     id: ClassVar[str]
     action_space: ClassVar[PhraseSpace]
     chunk_length: ClassVar[int]
     frame_shape: ClassVar[tuple[int, int, int]]
+    vocabulary: ClassVar[tuple[str, ...]]
+    min_visible_pixels: ClassVar[int]
 
     @abc.abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
@@ -83,8 +86,12 @@ class Domain(abc.ABC):
         """Where an action leads on the lattice; the node itself if blocked."""
 
     @abc.abstractmethod
-    def start_nodes(self, visited: Collection[Node]) -> list[Node]:
+    def start_nodes(self, visited: Collection[Node]) -> Sequence[Node]:
         """Poses a test may start from: on the tour's route, any heading."""
+
+    @abc.abstractmethod
+    def home_nodes(self) -> Sequence[Node]:
+        """Poses a tour of this layout could have begun at."""
 
     @property
     @abc.abstractmethod
@@ -100,8 +107,16 @@ class Domain(abc.ABC):
         """Simulator truth: the robot is close to the object and faces it."""
 
     @abc.abstractmethod
-    def visible_pixels(self, name: str) -> int:
-        """Pixels of the object in the present view, by segmentation."""
+    def segment_objects(self) -> dict[str, int]:
+        """Pixels of every object of the layout in the present view, by name."""
+
+    @abc.abstractmethod
+    def segment_chunk(self) -> list[dict[str, int]]:
+        """`segment_objects` for each frame of the last `execute` that rendered."""
+
+    @abc.abstractmethod
+    def segment_parts(self) -> dict[Hashable, int]:
+        """Pixels of every surface in the present view that only one place has."""
 
     @abc.abstractmethod
     def is_at(self, node: Node) -> bool:

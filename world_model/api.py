@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from world_model.core import Chunk, Context, Prediction, Reading, Rollout
 
@@ -37,10 +39,15 @@ class PhraseSpace(gymnasium.spaces.Discrete):
         seed: int | np.random.Generator | None = None,
     ) -> None:
         if not phrases:
-            raise ValueError("`phrases` must name at least one action, got none.")
+            raise ValueError("`phrases` must name an action, got none: add one.")
         super().__init__(len(phrases), seed=seed)
         self.phrases = tuple(phrases)
         self.inverses = tuple(inverses or [None] * len(phrases))
+        if len(self.inverses) != len(self.phrases):
+            raise ValueError(
+                f"`inverses` must name one action (or None) per phrase, got "
+                f"{len(self.inverses)} for {len(self.phrases)} phrases."
+            )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PhraseSpace) and self.phrases == other.phrases
@@ -105,7 +112,7 @@ class WorldModel(abc.ABC):
 
     def start(self, context: Context) -> Rollout:
         """The rollout of zero chunks and one candidate that begins a search."""
-        context = with_latents(self, context).last(self.num_context_frames)
+        context = with_latents(self, context.last(self.num_context_frames))
         latents = context.latents
         assert latents is not None
         num_episodes = latents.shape[0]
@@ -117,7 +124,7 @@ class WorldModel(abc.ABC):
             actions=context.actions.new_zeros(action_shape),
             latents=latents.new_zeros(shape),
             decode=self.decode,
-            states=None if states is None else tuple((s,) for s in states),
+            states=tuple((s,) for s in states) if self.privileged and states else None,
         )
 
     def extend(
@@ -137,7 +144,15 @@ class WorldModel(abc.ABC):
             memory: Read once, with each candidate's own imagined context.
             generator: As in `predict`.
             all_frames: As in `predict`; must be the same for all chunks.
+
+        Raises:
+            ValueError: If there is not one source of noise per episode.
         """
+        if len(generator) != len(actions):
+            raise ValueError(
+                f"`generator` must hold one source of noise per episode, got "
+                f"{len(generator)} for {len(actions)}: pass a list of that length."
+            )
         context = last_context(rollout, self.num_context_frames)
         reading = None if memory is None else memory.read(context, actions)
         predicted = self.predict(
@@ -189,19 +204,20 @@ class WorldModel(abc.ABC):
                 f"{tuple(actions.shape)}: add the missing axes."
             )
         rollout = self.start(context)
+        rows = torch.arange(len(actions))[:, None]
+        # Where in `rollout` the prefix of each candidate stands, (B, N).
+        place = torch.zeros(actions.shape[:2], dtype=torch.long)
         for t in range(actions.shape[2]):
-            parents, steps, inverse = _unique_prefixes(actions[:, :, : t + 1])
-            if t > 0:
-                parents = torch.gather(owners, 1, parents)
+            owner, next_place = _distinct_prefixes(actions[:, :, : t + 1])
             rollout = self.extend(
-                rollout.select(parents if t > 0 else torch.zeros_like(parents)),
-                steps,
+                rollout.select(place[rows, owner]),
+                actions[:, :, t][rows, owner],
                 memory=memory,
                 generator=generator,
                 all_frames=all_frames,
             )
-            owners = inverse
-        return rollout.select(owners) if actions.shape[2] else rollout
+            place = next_place
+        return rollout.select(place)
 
 
 class Memory(abc.ABC):
@@ -254,50 +270,71 @@ class Memory(abc.ABC):
         """Bytes per episode of everything that survives between writes."""
 
 
-@runtime_checkable
 class Adaptable(Protocol):
     """Optional: a world model that takes fast weights.
 
     A memory that writes into weights needs this; any other pair is refused.
+
+    Attributes:
+        device: Where the weights are, and fast weights must be.
     """
 
-    def attach_adapter(self, config: Any) -> dict[str, tuple[Tensor, Tensor]]:
-        """Injects adapter layers once and returns, per adapted layer, the initial
-        (A, B) matrices. With no adapter in the reading they are inert."""
+    @property
+    def device(self) -> torch.device:
+        """See the class."""
+
+    def attach_adapter(self) -> dict[str, tuple[int, int]]:
+        """Makes the network ready for fast weights; inert until a reading has some.
+
+        Returns:
+            (in, out) features of every layer that can be adapted, by name. An adapter
+            is a dict with "<layer>.A" (S, r, in) and "<layer>.B" (S, out, r).
+        """
 
     def write_loss(
         self,
         latents: Tensor,
         actions: Tensor | None,
+        times: Tensor,
         noise_levels: Tensor,
         noise: Tensor,
         adapter: dict[str, Tensor],
-        loss_frames: Tensor,
+        num_past: int,
     ) -> Tensor:
-        """Denoising loss per clip under an adapter.
+        """Denoising loss per frame under an adapter, differentiable in the adapter.
 
         Args:
             latents: Clean clips (S, M, L, c, h, w): S slots, M clips, L frames.
-            actions: Action that led to each frame but the first,
-                (S, M, L-1), or None for the action-free form.
+            actions: Action that led to each frame but the first, (S, M, L-1), or
+                None for the action-free form.
+            times: (S, M, L) position inside the chunk, 0 for past frames.
             noise_levels: (S, M, L) in [0, 1]; 0 keeps a frame clean.
             noise: Like `latents`.
-            adapter: Fast weights per slot, name -> (S, ...).
-            loss_frames: (L,) bool; frames that count.
+            adapter: Fast weights of every slot.
+            num_past: How many of the L frames are past.
 
         Returns:
-            Loss (S, M).
+            Loss (S, M, L).
         """
+
+
+def is_adaptable(model: object) -> TypeGuard[Adaptable]:
+    """True if `model`, or the model it passes everything on to, is `Adaptable`.
+
+    Not `isinstance`: from Python 3.12 on it does not look through `__getattr__`.
+    """
+    names = ("device", "attach_adapter", "write_loss")
+    return all(hasattr(model, name) for name in names)
 
 
 def with_latents(model: WorldModel, context: Context) -> Context:
     """The context with its frames encoded, unless it has latents already."""
-    from dataclasses import replace
-
     if context.latents is not None:
         return context
     if context.frames is None:
-        raise ValueError("A Context needs `frames` or `latents`, got neither.")
+        raise ValueError(
+            "A Context needs `frames` or `latents`, got neither: pass one."
+        )
     return replace(context, latents=model.encode(context.frames))
 
 
@@ -321,25 +358,25 @@ def last_context(rollout: Rollout, num_frames: int) -> Context:
     return context.last(num_frames)
 
 
-def _unique_prefixes(actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Distinct prefixes (B, N, t+1) -> (owner candidate, last action, inverse).
+def _distinct_prefixes(prefixes: Tensor) -> tuple[Tensor, Tensor]:
+    """Finds equal action sequences among the candidates of each episode.
 
-    The number of distinct prefixes may differ between episodes: shorter rows
-    repeat their first prefix, so that the result stays rectangular.
+    Args:
+        prefixes: (B, N, t) or (B, N, t, A).
+
+    Returns:
+        For each of M distinct prefixes the first candidate that has it, (B, M), and
+        for each candidate the index of its prefix, (B, N). Episodes with fewer than
+        M name candidate 0 again: batches are rectangular.
     """
-    owners, inverses = [], []
-    for row in actions:
-        flat = row.reshape(row.shape[0], -1)
-        _, inverse = torch.unique(flat, dim=0, return_inverse=True)
-        count = int(inverse.max()) + 1
-        first = torch.full((count,), row.shape[0], dtype=torch.long)
-        candidates = torch.arange(row.shape[0])
-        first.scatter_reduce_(0, inverse.cpu(), candidates, "amin")
-        owners.append(first)
-        inverses.append(inverse)
-    width = max(len(x) for x in owners)
-    owner = torch.stack(
-        [torch.cat([x, x[:1].expand(width - len(x))]) for x in owners]
-    ).to(actions.device)
-    rows = torch.arange(actions.shape[0], device=actions.device)[:, None]
-    return owner, actions[rows, owner, -1], torch.stack(inverses)
+    rows = [_distinct(x) for x in prefixes.flatten(2).cpu()]
+    owners = pad_sequence([owner for owner, _ in rows], batch_first=True)
+    return owners, torch.stack([place for _, place in rows])
+
+
+def _distinct(sequences: Tensor) -> tuple[Tensor, Tensor]:
+    """First candidate of each distinct row of (N, D), and the index of each row's."""
+    _, place = torch.unique(sequences, dim=0, return_inverse=True)
+    num_candidates = len(sequences)
+    owner = place.new_full((int(place.max()) + 1,), num_candidates)
+    return owner.scatter_reduce(0, place, torch.arange(num_candidates), "amin"), place

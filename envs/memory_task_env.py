@@ -1,0 +1,224 @@
+"""An episode as a gymnasium environment: a tour that memory may watch, then a test."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from envs.api import Node, Transition
+from envs.domains import make_domain
+from envs.lattice import path_to
+from envs.splits import episode_rng
+from envs.tasks import Challenge, Tour, find_task
+from world_model.errors import unknown_name
+
+OPTIMA = range(4, 8)
+EXTRA_STEPS = 2
+MIN_RIVALS = 3
+"""Goals, the true one too, that must be equally possible where a test starts."""
+_MAX_ATTEMPTS = 100
+_WORDS = spaces.Text(max_length=80, charset="abcdefghijklmnopqrstuvwxyz ")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What evaluation may know of an episode and a policy may not.
+
+    Attributes:
+        optimum: Fewest actions from the start of the test to the goal.
+        distance: Straight distance to the nearest goal pose now [m].
+        success: Simulator truth, now.
+        delay: Actions between the last sight of the goal on the tour and the test;
+            None where the goal is not an object.
+    """
+
+    optimum: int
+    distance: float
+    success: bool
+    delay: int | None
+
+
+class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
+    """A task on a domain.
+
+    `reset` draws a layout, drives the scripted tour (kept in `tour`), moves the
+    robot with the camera off to another pose of the tour's route and opens the test.
+    The budget is the optimum plus two actions. It must not be shown to policies, for
+    it tells how far the goal is: they are given `steps_left`.
+
+    Observations: "image" uint8 (H, W, C), "instruction" str and, where the task
+    shows one, "goal_image". `info` holds "chunk", the frames (F, H, W, C) of the
+    action, and "success"; nothing that could stand for memory.
+
+    Args:
+        domain: Name of the domain.
+        task: Name of the task.
+        split: "train", "val" or "test"; their seeds are disjoint.
+        render_mode: "rgb_array" or None.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array"],
+        "render_fps": 8,
+    }
+
+    def __init__(
+        self,
+        domain: str = "rooms",
+        task: str = "find_seen",
+        split: str = "val",
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise unknown_name("render_mode", render_mode, ["rgb_array"])
+        self.task = find_task(task)
+        self.domain = make_domain(domain)
+        self.split = split
+        self.render_mode = render_mode
+        self.action_space = self.domain.action_space
+        image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
+        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": _WORDS}
+        if task == "return_home":
+            entries["goal_image"] = image
+        self.observation_space = spaces.Dict(entries)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Draws the episode of `seed`; without a seed, a random one."""
+        super().reset(seed=seed)
+        episode = int(self.np_random.integers(2**31)) if seed is None else seed
+        for attempt in range(_MAX_ATTEMPTS):
+            rng = episode_rng(self.split, episode, attempt)
+            self.domain.reset(rng)
+            self.tour, self.tour_summary = self._drive_tour()
+            if self._open_test(rng):
+                return self._observe(), self._info(self._still())
+        raise RuntimeError(
+            f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} layouts."
+        )
+
+    def step(
+        self, action: int | np.int64
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Executes one phrase. The reward is 1 on success, else 0."""
+        frames = self.domain.execute(int(action))
+        self._steps += 1
+        success = self.challenge.solved(self.domain)
+        truncated = not success and self._steps >= self.budget
+        return self._observe(), float(success), success, truncated, self._info(frames)
+
+    def render(self) -> np.ndarray | None:
+        """The present view, if `render_mode` is "rgb_array"."""
+        return self.domain.render() if self.render_mode else None
+
+    def close(self) -> None:
+        """Releases the simulator."""
+        self.domain.close()
+
+    @property
+    def budget(self) -> int:
+        """Actions the test allows."""
+        return self._optimum + EXTRA_STEPS
+
+    @property
+    def steps_left(self) -> int:
+        """What policies are told: the rest of the largest budget of any episode."""
+        return OPTIMA[-1] + EXTRA_STEPS - self._steps
+
+    def measure(self) -> Measures:
+        """Simulator truth for evaluation."""
+        goals = self.challenge.goal_nodes(self.domain)
+        here = self.domain.node
+        target = getattr(self.challenge, "target", None)
+        return Measures(
+            optimum=self._optimum,
+            distance=min(self.domain.distance(here, g) for g in goals),
+            success=self.challenge.solved(self.domain),
+            delay=None if target is None else self.tour_summary.unseen_for[target],
+        )
+
+    def _drive_tour(self) -> tuple[tuple[Transition, ...], Tour]:
+        first = self.domain.render()
+        nodes, transitions, states = [self.domain.node], [], []
+        seen = [[self.domain.segment_objects()]]
+        for action in self.domain.tour():
+            transitions.append(Transition(action, self.domain.execute(action)))
+            nodes.append(self.domain.node)
+            states.append(self.domain.get_state())
+            seen.append(self.domain.segment_chunk())
+        self.tour_states = tuple(states)
+        return tuple(transitions), self._summarise(tuple(nodes), first, seen)
+
+    def _summarise(
+        self,
+        nodes: tuple[Node, ...],
+        first_image: np.ndarray,
+        seen: list[list[dict[str, int]]],
+    ) -> Tour:
+        """`seen`: pixels of every object, per chunk and frame."""
+        large = self.domain.min_visible_pixels
+        shown, unseen = {}, {}
+        for name in self.domain.objects:
+            pixels = [[frame[name] for frame in chunk] for chunk in seen]
+            shown[name] = sum(n >= large for chunk in pixels for n in chunk)
+            unseen[name] = _trailing_zeros([max(chunk) for chunk in pixels])
+        return Tour(nodes, first_image, shown, unseen)
+
+    def _open_test(self, rng: np.random.Generator) -> bool:
+        starts = self.domain.start_nodes(self.tour_summary.nodes)
+        challenges = self.task.candidates(self.domain, self.tour_summary, rng)
+        # Judged where the tour ends, before a start is tried.
+        hidden = [c for c in challenges if c.hidden(self.domain)]
+        for challenge in hidden:
+            for i in rng.permutation(len(starts)):
+                if self._start_here(challenge, starts[i]):
+                    return True
+        return False
+
+    def _start_here(self, challenge: Challenge, start: Node) -> bool:
+        optimum = self._optimum_to(start, challenge.goal_nodes(self.domain))
+        if optimum not in OPTIMA or self._count_rivals(challenge, start) < MIN_RIVALS:
+            return False
+        self.domain.place(start)
+        if not challenge.hidden(self.domain) or challenge.solved(self.domain):
+            return False
+        self.challenge, self._optimum, self._steps = challenge, optimum, 0
+        return True
+
+    def _optimum_to(self, start: Node, goals: Collection[Node]) -> int:
+        """Fewest actions to any of the goals; -1 if none can be reached."""
+        path = path_to(self.domain, start, goals)
+        return -1 if path is None else len(path)
+
+    def _count_rivals(self, challenge: Challenge, start: Node) -> int:
+        """How many goals are possible here for who has not seen the tour."""
+        optima = (self._optimum_to(start, g) for g in challenge.rivals(self.domain))
+        return sum(optimum in OPTIMA for optimum in optima)
+
+    def _still(self) -> np.ndarray:
+        return np.stack([self.domain.render()] * self.domain.chunk_length)
+
+    def _observe(self) -> dict[str, Any]:
+        words = self.challenge.instruction
+        obs = {"image": self.domain.render(), "instruction": words}
+        if self.challenge.image is not None:
+            obs["goal_image"] = self.challenge.image.copy()
+        return obs
+
+    def _info(self, frames: np.ndarray) -> dict[str, Any]:
+        return {"chunk": frames, "success": self.challenge.solved(self.domain)}
+
+
+def _trailing_zeros(counts: Sequence[int]) -> int:
+    return next((i for i, n in enumerate(reversed(counts)) if n), len(counts))
+
+
+def tour_arrays(tour: Sequence[Transition]) -> tuple[np.ndarray, np.ndarray]:
+    """Actions (T,) and frames (T, F, H, W, C) of a tour."""
+    return np.array([t.action for t in tour]), np.stack([t.frames for t in tour])

@@ -1,0 +1,1 @@
+"""Reference policies: the floors that every score stands beside."""

@@ -1,0 +1,53 @@
+"""What the reference policies have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from envs.domains import domain_class
+from envs.tasks import find_task
+from world_model.core import Chunk
+from world_model.policy_api import Observation, Policy
+
+
+class ReferencePolicy(Policy):
+    """A policy without a world model: it treats every episode on its own.
+
+    Args:
+        domain: Name of the domain.
+        task: Name of the task.
+    """
+
+    def __init__(self, *, domain: str, task: str) -> None:
+        self.action_space = domain_class(domain).action_space
+        self.task = find_task(task).name
+
+    def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
+        """Opens one episode per seed."""
+        self.seeds = tuple(seeds)
+        self.num_steps = 0
+
+    def observe(self, chunk: Chunk) -> None:
+        """Remembers nothing."""
+
+    def relocate(self, images: np.ndarray) -> None:
+        """Has no context to forget."""
+
+    def act(self, obs: Observation) -> np.ndarray:
+        """The next action of each episode (B,) int64; 0 where it is over."""
+        actions = np.zeros(len(obs.active), np.int64)
+        for i in np.flatnonzero(obs.active):
+            actions[i] = self.act_alone(obs, int(i))
+        self.num_steps += 1
+        return actions
+
+    def act_alone(self, obs: Observation, index: int) -> int:
+        """The next action of one episode.
+
+        Args:
+            obs: What all episodes see.
+            index: Which one is asked for.
+        """
+        raise NotImplementedError

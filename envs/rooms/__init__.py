@@ -1,0 +1,1 @@
+"""The `rooms` domain: a wheeled robot in a hub with four hidden chambers."""

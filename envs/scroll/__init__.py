@@ -1,0 +1,1 @@
+"""The `scroll` domain: a window on a coloured torus."""

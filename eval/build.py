@@ -1,0 +1,145 @@
+"""Configuration -> objects: the parts of one run, checked before any long work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from eval.meter import MeteredWorldModel
+from world_model.api import Memory, WorldModel
+from world_model.policy_api import Objective, Policy
+
+if TYPE_CHECKING:
+    from envs.memory_task_env import MemoryTaskEnv
+
+WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of.
+
+    Attributes:
+        policy: Acts.
+        make_env: Makes one environment.
+        memory: The policy's memory, or None.
+        world_model: The metered model, or None.
+        objective: The planner's objective, or None.
+    """
+
+    policy: Policy
+    make_env: Callable[[], MemoryTaskEnv]
+    memory: Memory | None = None
+    world_model: MeteredWorldModel | None = None
+    objective: Objective | None = None
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuses impossible values before anything is built.
+
+    Raises:
+        ValueError: With the rule, the value and the remedy.
+    """
+    for name in ("episodes", "num_envs"):
+        if cfg[name] < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {cfg[name]}.")
+    if cfg.first_seed < 0:
+        raise ValueError(f"`first_seed` must be at least 0, got {cfg.first_seed}.")
+    if cfg.split not in ("val", "test"):
+        raise ValueError(
+            f"`split` must be val or test, got {cfg.split}: training seeds are "
+            "never evaluated."
+        )
+
+
+def build(cfg: DictConfig) -> Parts:
+    """Makes the parts of a run."""
+    from envs.memory_task_env import MemoryTaskEnv
+
+    def make_env() -> MemoryTaskEnv:
+        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split)
+
+    if "planner" not in cfg.planner:
+        policy = _instantiate(cfg.planner, domain=cfg.task.domain, task=cfg.task.kind)
+        return Parts(policy, make_env)
+    model = MeteredWorldModel(build_world_model(cfg))
+    objective = build_objective(cfg, model)
+    memory = build_memory(cfg, model)
+    planner = _instantiate(cfg.planner.planner, model, objective)
+    policy = instantiate(
+        {"_target_": cfg.planner["_target_"], "replan_every": cfg.planner.replan_every},
+        model,
+        memory,
+        planner,
+    )
+    return Parts(policy, make_env, memory, model, objective)
+
+
+def build_world_model(cfg: DictConfig) -> WorldModel:
+    """The world model of `cfg.world_model`."""
+    from world_model.diffusion.model import VideoDiffusionWorldModel
+
+    domain = cfg.task.domain
+    if cfg.world_model.name == "simulator":
+        from envs.simulator_model import SimulatorModel
+
+        codec = VideoDiffusionWorldModel.from_pretrained(weights(cfg, domain))
+        return SimulatorModel(domain, codec=codec)
+    return VideoDiffusionWorldModel.from_pretrained(
+        weights(cfg, domain),
+        device=_device(cfg.world_model.device),
+        num_context_frames=cfg.memory.get(
+            "context_frames", cfg.world_model.num_context_frames
+        ),
+        num_sampling_steps=cfg.world_model.num_sampling_steps,
+    )
+
+
+def weights(cfg: DictConfig, domain: str) -> Path:
+    """The folder with a domain's weights."""
+    return Path(cfg.world_model.get("weights") or WEIGHTS / domain)
+
+
+def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
+    """The objective of `cfg.objective`."""
+    target = cfg.objective["_target_"]
+    if target.endswith("SuccessClassifier"):
+        from world_model.classifier import GoalClassifier
+
+        folder = weights(cfg, cfg.task.domain) / "classifier"
+        classifier = GoalClassifier.from_pretrained(folder).eval()
+        return _instantiate(cfg.objective, classifier)
+    return _instantiate(cfg.objective, model)
+
+
+def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
+    """The memory of `cfg.memory`."""
+    options = {
+        k: v
+        for k, v in OmegaConf.to_container(cfg.memory, resolve=True).items()
+        if k not in ("name", "context_frames")
+    }
+    target = options["_target_"]
+    if target.endswith("NoMemory"):
+        return instantiate(options)
+    if target.endswith("TempLoraMemory"):
+        rule = instantiate(options.pop("rule"), model)
+        return instantiate(options, model, rule)
+    return instantiate(options, model)
+
+
+def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
+    options = OmegaConf.to_container(node, resolve=True)
+    options.pop("name", None)
+    return instantiate(options, *args, **kwargs)
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,229 @@
+"""The only place where a policy meets an environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from envs.api import Transition
+from envs.memory_task_env import Measures, MemoryTaskEnv
+from world_model.core import Chunk, Context, Goal
+from world_model.frames import to_model
+from world_model.policy_api import Observation, Policy
+
+
+@dataclass
+class Episode:
+    """One recorded attempt.
+
+    Attributes:
+        seed: Which episode.
+        instruction: The goal in words.
+        measures: Simulator truth at the end.
+        steps: Actions executed in the test.
+        actions: Those actions.
+        frames: Views at the start of the test and after every action, (H, W, C).
+        plan_seconds: Time of every decision.
+        optimism: Predicted minus realised success of every decision that predicted.
+        write_seconds: Time spent in `observe`, tour included.
+        denoiser_calls: Planning cost.
+        memory_bytes: At the end.
+    """
+
+    seed: int
+    instruction: str
+    measures: Measures | None = None
+    steps: int = 0
+    actions: list[int] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+    plan_seconds: list[float] = field(default_factory=list)
+    predicted: list[float] = field(default_factory=list)
+    write_seconds: float = 0.0
+    denoiser_calls: float = 0.0
+    memory_bytes: int = 0
+
+    def row(self) -> dict[str, float | int | None]:
+        """The episode as a line of the record."""
+        truth = self.measures
+        assert truth is not None
+        success = int(truth.success)
+        decisions = len(self.plan_seconds)
+        gaps = [p - success for p in self.predicted]
+        return {
+            "seed": self.seed,
+            "success": success,
+            "spl": success * truth.optimum / max(self.steps, truth.optimum),
+            "steps": self.steps,
+            "optimum": truth.optimum,
+            "distance": truth.distance,
+            "optimism_gap": float(np.mean(gaps)) if gaps else None,
+            "plan_seconds_p50": _quantile(self.plan_seconds, 0.5),
+            "plan_seconds_p95": _quantile(self.plan_seconds, 0.95),
+            "denoiser_calls": self.denoiser_calls,
+            "decisions": decisions,
+            "write_seconds": self.write_seconds,
+            "memory_bytes": self.memory_bytes,
+        }
+
+
+def run_episodes(
+    policy: Policy,
+    envs: Sequence[MemoryTaskEnv],
+    seeds: Sequence[int],
+    *,
+    num_calls: Callable[[], int] = lambda: 0,
+    memory_bytes: Callable[[], int] = lambda: 0,
+    on_step: Callable[[], None] = lambda: None,
+) -> list[Episode]:
+    """Runs one episode per environment, all in lockstep.
+
+    Args:
+        policy: Acts in all of them at once.
+        envs: One environment per episode.
+        seeds: Their seeds.
+        num_calls: Reads the meter of denoiser calls.
+        memory_bytes: Reads the memory's size per episode.
+        on_step: Called after every tour step and every decision (progress bars).
+    """
+    starts = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
+    goal = _goal(starts)
+    episodes = [
+        Episode(seed, words) for seed, words in zip(seeds, goal.instructions, strict=True)
+    ]
+    policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
+    _watch_tours(policy, envs, episodes, on_step)
+    policy.relocate(np.stack([s["image"] for s in starts]))
+    _run_tests(policy, envs, starts, goal, episodes, num_calls, on_step)
+    for episode in episodes:
+        episode.memory_bytes = memory_bytes()
+    return episodes
+
+
+def _watch_tours(
+    policy: Policy,
+    envs: Sequence[MemoryTaskEnv],
+    episodes: list[Episode],
+    on_step: Callable[[], None],
+) -> None:
+    """Tells the policy of all tours, step by step; shorter ones wait at the end."""
+    before = np.stack([e.tour_summary.first_image for e in envs])
+    for t in range(max(len(e.tour) for e in envs)):
+        steps = [e.tour[t] if t < len(e.tour) else None for e in envs]
+        states = tuple(
+            e.tour_states[min(t, len(e.tour) - 1)] for e in envs
+        ) if policy.privileged else None
+        before = _tell(policy, steps, before, states, episodes)
+        on_step()
+
+
+def _run_tests(
+    policy: Policy,
+    envs: Sequence[MemoryTaskEnv],
+    starts: list[dict[str, Any]],
+    goal: Goal,
+    episodes: list[Episode],
+    num_calls: Callable[[], int],
+    on_step: Callable[[], None],
+) -> None:
+    images = np.stack([s["image"] for s in starts])
+    for episode, image in zip(episodes, images, strict=True):
+        episode.frames.append(image)
+    active = np.ones(len(envs), bool)
+    while active.any():
+        actions = _decide(policy, envs, images, goal, active, episodes, num_calls)
+        steps: list[Transition | None] = []
+        for i, env in enumerate(envs):
+            if not active[i]:
+                steps.append(None)
+                continue
+            obs, _, terminated, truncated, info = env.step(int(actions[i]))
+            steps.append(Transition(int(actions[i]), info["chunk"]))
+            episodes[i].steps += 1
+            episodes[i].actions.append(int(actions[i]))
+            episodes[i].frames.append(obs["image"])
+            if terminated or truncated:
+                episodes[i].measures = env.measure()
+        states = _states(policy, envs)
+        images = _tell(policy, steps, images, states, episodes)
+        active = np.array([e.measures is None for e in episodes])
+        on_step()
+
+
+def _decide(
+    policy: Policy,
+    envs: Sequence[MemoryTaskEnv],
+    images: np.ndarray,
+    goal: Goal,
+    active: np.ndarray,
+    episodes: list[Episode],
+    num_calls: Callable[[], int],
+) -> np.ndarray:
+    """One decision of all episodes; its costs are shared among the active ones."""
+    left = np.array([e.budget - x.steps for e, x in zip(envs, episodes, strict=True)])
+    obs = Observation(images, goal, active, left, _states(policy, envs))
+    calls, start = num_calls(), time.perf_counter()
+    actions = policy.act(obs)
+    share = active.sum()
+    seconds = (time.perf_counter() - start) / share
+    cost = (num_calls() - calls) / share
+    plan = policy.last_plan
+    for i in np.flatnonzero(active):
+        episodes[i].plan_seconds.append(seconds)
+        episodes[i].denoiser_calls += cost
+        if plan is not None and plan.predicted_success is not None:
+            episodes[i].predicted.append(float(plan.predicted_success[i]))
+    return actions
+
+
+def _tell(
+    policy: Policy,
+    steps: Sequence[Transition | None],
+    before: np.ndarray,
+    states: tuple[Any, ...] | None,
+    episodes: list[Episode],
+) -> np.ndarray:
+    """Reports what really happened once, and returns the views afterwards."""
+    length = max(len(s.frames) for s in steps if s is not None)
+    frames = np.stack(
+        [
+            np.stack([image] * length) if s is None else s.frames
+            for s, image in zip(steps, before, strict=True)
+        ]
+    )
+    actions = torch.tensor([0 if s is None else s.action for s in steps])
+    images = to_model(before)[:, None]
+    chunk = Chunk(
+        context=Context(actions=actions.new_zeros(len(steps), 0), frames=images),
+        actions=actions,
+        frames=to_model(frames),
+        active=torch.tensor([s is not None for s in steps]),
+        state=states,
+    )
+    start = time.perf_counter()
+    policy.observe(chunk)
+    running = [e for e, s in zip(episodes, steps, strict=True) if s is not None]
+    for episode in running:
+        episode.write_seconds += (time.perf_counter() - start) / len(running)
+    return frames[:, -1]
+
+
+def _states(policy: Policy, envs: Sequence[MemoryTaskEnv]) -> tuple[Any, ...] | None:
+    if not policy.privileged:
+        return None
+    return tuple(env.domain.get_state() for env in envs)
+
+
+def _goal(starts: Sequence[dict[str, Any]]) -> Goal:
+    words = tuple(s["instruction"] for s in starts)
+    if "goal_image" not in starts[0]:
+        return Goal(words)
+    return Goal(words, to_model(np.stack([s["goal_image"] for s in starts])))
+
+
+def _quantile(values: Sequence[float], q: float) -> float | None:
+    return float(np.quantile(values, q)) if values else None

@@ -1,0 +1,159 @@
+"""Point estimates with 95 % intervals: none of our numbers stands alone.
+
+Proportions get the Wilson score interval (Wilson 1927, "Probable inference, the
+law of succession, and statistical inference", JASA 22), means the percentile
+bootstrap (Efron and Tibshirani 1993, chapter 13). Episodes of one scene resemble
+each other, so the bootstrap draws whole scenes ("clusters"), not episodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+_BLOCK = 500
+"""Resamples drawn at once; bounds memory to _BLOCK x clusters."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval; the bounds are None where none can be given."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def wilson_interval(
+    successes: int, num_trials: int, *, confidence: float = 0.95
+) -> Estimate:
+    """A proportion with the Wilson score interval.
+
+    Raises:
+        ValueError: If the counts do not fit together.
+    """
+    if num_trials < 1 or not 0 <= successes <= num_trials:
+        raise ValueError(
+            "`successes` must lie in 0 ... `num_trials` and `num_trials` be at "
+            f"least 1, got {successes} of {num_trials}."
+        )
+    z = NormalDist().inv_cdf(0.5 + _checked(confidence) / 2)
+    p, n = successes / num_trials, num_trials
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    # At 0 and n the bound is exact; rounding would leave 1e-17 beside it.
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == num_trials else centre + half
+    return Estimate(p, low, high)
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    clusters: Sequence[object] | np.ndarray | None = None,
+    num_resamples: int = 4000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The mean of `values` with a percentile bootstrap interval.
+
+    Args:
+        values: One number per episode.
+        rng: Source of the resamples.
+        clusters: The scene of each episode; each its own if None.
+        num_resamples: Bootstrap resamples.
+        confidence: Coverage aimed at.
+
+    Returns:
+        The mean and its bounds; no bounds with fewer than two clusters, because
+        then nothing is known about how scenes differ.
+    """
+    sums, counts = _per_cluster(np.asarray(values, dtype=float), clusters)
+    mean = float(sums.sum() / counts.sum())
+    tail = (1 - _checked(confidence)) / 2
+    if len(sums) < 2:
+        return Estimate(mean, None, None)
+    means = _resampled_means(sums, counts, num_resamples, rng)
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Estimate(mean, float(low), float(high))
+
+
+def paired_bootstrap_difference(
+    a: Sequence[float] | np.ndarray,
+    b: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    clusters: Sequence[object] | np.ndarray | None = None,
+    num_resamples: int = 4000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The mean of `a - b` over paired episodes, with its interval.
+
+    Args:
+        a: One number per episode.
+        b: The other row's number for the same episodes, in the same order.
+        rng: Source of the resamples.
+        clusters: The scene of each pair; each its own if None.
+        num_resamples: Bootstrap resamples.
+        confidence: Coverage aimed at.
+
+    Raises:
+        ValueError: If the rows have different lengths.
+    """
+    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if first.shape != second.shape:
+        raise ValueError(
+            "Paired rows must hold the same episodes, got "
+            f"{len(first)} and {len(second)}: join them on `seed` first."
+        )
+    return bootstrap_interval(
+        first - second,
+        rng=rng,
+        clusters=clusters,
+        num_resamples=num_resamples,
+        confidence=confidence,
+    )
+
+
+def _per_cluster(
+    values: np.ndarray, clusters: Sequence[object] | np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the values of each cluster."""
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(
+            "`values` must be a non-empty list of finite numbers, got "
+            f"{values.tolist()}: leave out what is missing."
+        )
+    if clusters is None:
+        return values, np.ones(len(values))
+    if len(clusters) != len(values):
+        raise ValueError(
+            f"`clusters` must name a scene for each of the {len(values)} values, "
+            f"got {len(clusters)}."
+        )
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    return np.bincount(index, weights=values), np.bincount(index).astype(float)
+
+
+def _resampled_means(
+    sums: np.ndarray, counts: np.ndarray, num_resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Means (num_resamples,) of clusters drawn with replacement."""
+    means = []
+    for start in range(0, num_resamples, _BLOCK):
+        size = (min(_BLOCK, num_resamples - start), len(sums))
+        drawn = rng.integers(len(sums), size=size)
+        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+    return np.concatenate(means)
+
+
+def _checked(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise ValueError(
+            f"`confidence` must lie between 0 and 1, got {confidence}: e.g. 0.95."
+        )
+    return confidence

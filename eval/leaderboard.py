@@ -1,0 +1,273 @@
+"""The leaderboard: promoted records in, one table out.
+
+    python -m eval.leaderboard promote outputs/<run-id> [...]
+    python -m eval.leaderboard build
+    python -m eval.leaderboard show
+
+`promote` copies records that deserve a row into results/runs, `build` computes
+results/leaderboard.csv from them and from nothing else, `show` prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eval.metric import METRICS
+from eval.record import EPISODES_FILE, RUN_FILE, RunRecord, write_atomically
+from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
+
+MIN_EPISODES = 100
+# From floor to ceiling. What is not named stands before the ceiling.
+ROW_ORDER = (
+    "noop",
+    "random",
+    "open_loop",
+    "reverse_log",
+    "expert_no_memory",
+    "none",
+    "window",
+    "anchor",
+    "temp_lora_paper",
+    "temp_lora",
+    "",
+    "oracle",
+    "simulator",
+)
+_REMEDY = "Run it again in full from a committed tree, with the others' settings."
+
+
+def row_name(run: Mapping[str, Any]) -> str:
+    """What a row is called: by the part in which it differs from the others.
+
+    The memory for the standard planner (mpc), the planner for a scripted policy,
+    both for any other planner, "simulator" where the true simulator is the model.
+    """
+    planner, memory = run["planner"], run["memory"]
+    if run["world_model"] == "simulator":
+        return "simulator" if planner == "mpc" else f"{planner}+simulator"
+    if planner == "mpc":
+        return str(memory)
+    return str(planner) if memory == "none" else f"{memory}+{planner}"
+
+
+def refusals(record: RunRecord, min_episodes: int = MIN_EPISODES) -> list[str]:
+    """Why a record deserves no row of the table; empty if it does."""
+    run, reasons = record.run(), []
+    done, seeds = record.done_seeds(), run["seeds"]
+    if len(set(done)) != len(done):
+        reasons.append("an episode is recorded twice")
+    if set(done) != set(seeds):
+        reasons.append(f"it is incomplete: {len(done)} of {len(seeds)} episodes")
+    if len(seeds) < min_episodes:
+        reasons.append(f"it has {len(seeds)} episodes, fewer than {min_episodes}")
+    if run["provenance"]["revision"] is None:
+        reasons.append("it was not made from a git checkout")
+    elif run["provenance"]["dirty"]:
+        reasons.append("it was made with uncommitted changes")
+    if run["protocol_version"] != PROTOCOL_VERSION:
+        reasons.append(
+            f"its protocol version is {run['protocol_version']}, "
+            f"today's is {PROTOCOL_VERSION}"
+        )
+    return reasons
+
+
+def incomparable(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Why two rows of one task must not stand in the same table."""
+    reasons = [
+        f"its {key.replace('_', ' ')} is {run[key]}, theirs {other[key]}"
+        for key in ("protocol_version", "split")
+        if run[key] != other[key]
+    ]
+    if set(run["seeds"]) != set(other["seeds"]):
+        reasons.append(
+            f"its seeds are {format_seeds(run['seeds'])}, "
+            f"theirs {format_seeds(other['seeds'])}"
+        )
+    return reasons
+
+
+def promote(
+    directory: Path,
+    results: Path,
+    *,
+    min_episodes: int = MIN_EPISODES,
+    replace: bool = False,
+) -> Path:
+    """Copies a record into results/runs/<task>/<memory>-<planner>-<world_model>.
+
+    Args:
+        directory: The run, e.g. outputs/<run-id>.
+        results: The results directory.
+        min_episodes: Fewest episodes that make a row.
+        replace: Whether an earlier record of the same combination may go.
+
+    Returns:
+        Where the record lies now.
+
+    Raises:
+        ValueError: With every reason why it is refused.
+    """
+    record = RunRecord(directory)
+    target = _target(record.run(), results)
+    reasons = refusals(record, min_episodes)
+    if target.exists() and not replace:
+        reasons.append(f"{target} exists (replace it with --replace)")
+    others = (x for x in promoted(results) if x.directory.parent == target.parent)
+    other = next((x for x in others if x.directory != target), None)
+    if other is not None:
+        found = incomparable(record.run(), other.run())
+        reasons += [f"{reason} ({other.directory.name})" for reason in found]
+    if reasons:
+        raise ValueError(f"{directory} is refused: {'; '.join(reasons)}. {_REMEDY}")
+    _copy(record, target)
+    return target
+
+
+def promoted(results: Path) -> list[RunRecord]:
+    """The records below results/runs, in a fixed order."""
+    paths = sorted(results.glob(f"runs/*/*/{RUN_FILE}"))
+    return [RunRecord(path.parent) for path in paths]
+
+
+def build(results: Path) -> pd.DataFrame:
+    """The leaderboard, a function of the promoted records alone.
+
+    Raises:
+        ValueError: If a record does not belong there, or two are incomparable.
+    """
+    records = promoted(results)
+    first: dict[str, RunRecord] = {}
+    problems = []
+    for record in records:
+        run = record.run()
+        other = first.setdefault(run["task"], record)
+        found = refusals(record, min_episodes=0) + incomparable(run, other.run())
+        if _target(run, results) != record.directory:
+            found.append("it lies under another combination's name")
+        problems += [f"{record.directory}: {reason}" for reason in found]
+    if problems:
+        raise ValueError(f"Not a leaderboard: {'; '.join(problems)}. {_REMEDY}")
+    rows = [summarise(record) for record in records]
+    rows.sort(key=lambda row: (row["task"], _rank(row["row"]), row["row"]))
+    return pd.DataFrame(rows)
+
+
+def summarise(record: RunRecord) -> dict[str, Any]:
+    """One row of the leaderboard: what was run and every metric with bounds."""
+    run, episodes = record.run(), record.rows()
+    made = run["provenance"]
+    row = {"task": run["task"], "row": row_name(run)}
+    row |= {key: run[key] for key in ("memory", "planner", "world_model")}
+    row["stores_frames"] = "yes" if run["stores_frames"] else "no"
+    row |= {"split": run["split"], "n": len(episodes)}
+    row |= {"seeds": format_seeds(run["seeds"])}
+    for name, metric in METRICS.items():
+        estimate = metric.aggregate([episode[name] for episode in episodes])
+        bounds: tuple[float | None, ...] = (None, None, None)
+        if estimate is not None:
+            bounds = (estimate.value, estimate.low, estimate.high)
+        for column, value in zip(("", "_low", "_high"), bounds, strict=True):
+            row[name + column] = None if value is None else round(value, 6)
+    row |= {"protocol_version": run["protocol_version"], "device": made["device"]}
+    return row | {"revision": made["revision"], "command": made["command"]}
+
+
+def format_seeds(seeds: Sequence[int]) -> str:
+    """Seeds as ranges.
+
+    >>> format_seeds([3, 0, 1, 2, 7])
+    '0-3 7'
+    """
+    ranges: list[list[int]] = []
+    for seed in sorted(seeds):
+        if ranges and seed == ranges[-1][1] + 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return " ".join(f"{a}-{b}" if a != b else str(a) for a, b in ranges)
+
+
+def _rank(row: str) -> int:
+    return ROW_ORDER.index(row if row in ROW_ORDER else "")
+
+
+def _target(run: Mapping[str, Any], results: Path) -> Path:
+    names = (run["memory"], run["planner"], run["world_model"])
+    return results / "runs" / slug(run["task"]) / "-".join(slug(x) for x in names)
+
+
+def _copy(record: RunRecord, target: Path) -> None:
+    """Copies a record so that it is seen either complete or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
+        fresh, stale = Path(name) / "fresh", Path(name) / "stale"
+        fresh.mkdir()
+        for file in (RUN_FILE, EPISODES_FILE):
+            shutil.copyfile(record.directory / file, fresh / file)
+        if target.exists():
+            target.rename(stale)
+        fresh.rename(target)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.leaderboard", description="Promote, build, show rows."
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=PROJECT_ROOT / "results",
+        help="the results directory (default: this project's)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("promote", help="copy complete records into results/")
+    add.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIRECTORY")
+    add.add_argument("--min-episodes", type=int, default=MIN_EPISODES)
+    add.add_argument("--replace", action="store_true", help="replace older rows")
+    commands.add_parser("build", help="compute results/leaderboard.csv")
+    commands.add_parser("show", help="print results/leaderboard.csv")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    table_path = arguments.results / "leaderboard.csv"
+    if arguments.command == "promote":
+        for run in arguments.runs:
+            target = promote(
+                run,
+                arguments.results,
+                min_episodes=arguments.min_episodes,
+                replace=arguments.replace,
+            )
+            print(f"{run} -> {target}")
+    elif arguments.command == "build":
+        table = build(arguments.results)
+        write_atomically(table_path, table.to_csv(index=False))
+        print(f"{len(table)} rows -> {table_path}")
+    else:
+        from eval.table import print_tables, read_leaderboard
+
+        print_tables(read_leaderboard(table_path))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns 1 after printing the reason if it is refused."""
+    try:
+        _run(_parser().parse_args(argv))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

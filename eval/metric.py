@@ -1,0 +1,125 @@
+"""What is measured per episode: the columns of `episodes.csv` and their meaning.
+
+A missing value is empty, never a number: it is left out of the aggregate, and the
+row's interval widens accordingly. Only `success` can never be missing: an episode
+that failed in any way is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from eval.intervals import Estimate, bootstrap_interval, wilson_interval
+
+_BOOTSTRAP_SEED = 0
+"""Fixed, so that the leaderboard is a function of the records alone."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of an episode record.
+
+    Attributes:
+        name: The column's name.
+        unit: e.g. "s"; empty for pure numbers.
+        higher_is_better: None where neither direction is better.
+        description: One sentence for a reader of the table.
+        aggregation: "proportion" for values that are 0 or 1, else "mean".
+        required: True if no episode may leave it empty.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    description: str
+    aggregation: Literal["proportion", "mean"] = "mean"
+    required: bool = False
+
+    def aggregate(
+        self,
+        values: Sequence[float | None],
+        *,
+        clusters: Sequence[object] | None = None,
+    ) -> Estimate | None:
+        """The metric over episodes with a 95 % interval, None if all are missing.
+
+        Args:
+            values: One per episode; None or NaN where missing.
+            clusters: The scene of each episode, if scenes repeat.
+        """
+        column = np.array(values, dtype=float)
+        present = ~np.isnan(column)
+        column = column[present]
+        if not len(column):
+            return None
+        if self.aggregation == "proportion" and clusters is None:
+            return wilson_interval(int(column.sum()), len(column))
+        scenes = None if clusters is None else np.asarray(clusters)[present]
+        rng = np.random.default_rng(_BOOTSTRAP_SEED)
+        return bootstrap_interval(column, clusters=scenes, rng=rng)
+
+    def check(self, value: Any) -> None:
+        """Refuses a value that cannot stand in this column.
+
+        Raises:
+            ValueError: With the rule, the value and the remedy.
+        """
+        if value is None:
+            if self.required:
+                raise ValueError(
+                    f"`{self.name}` must be given for every episode, got None: "
+                    "an episode that broke off is a failure."
+                )
+            return
+        if not np.isfinite(value):
+            raise ValueError(
+                f"`{self.name}` must be a finite number, got {value}: leave it "
+                "empty (None) where it is missing."
+            )
+        if self.aggregation == "proportion" and value not in (0, 1):
+            raise ValueError(f"`{self.name}` must be 0 or 1, got {value}.")
+
+
+_ALL = (
+    Metric(
+        "success",
+        "",
+        True,
+        "1 if the simulator's state meets the goal in time.",
+        aggregation="proportion",
+        required=True,
+    ),
+    Metric("spl", "", True, "Success weighted by optimum / max(steps, optimum)."),
+    Metric("steps", "actions", False, "Actions executed in the test phase."),
+    Metric("optimum", "actions", None, "Fewest actions that reach the goal."),
+    Metric("distance", "m", False, "Distance to the goal when the episode ended."),
+    Metric(
+        "optimism_gap",
+        "",
+        False,
+        "Predicted minus realised success, averaged over decisions.",
+    ),
+    Metric("plan_seconds_p50", "s", False, "Time per decision, median."),
+    Metric("plan_seconds_p95", "s", False, "Time per decision, 95th percentile."),
+    Metric(
+        "denoiser_calls",
+        "calls",
+        False,
+        "One call = one candidate chunk x one denoising step x one guidance branch.",
+    ),
+    Metric("decisions", "decisions", None, "How often the policy was asked."),
+    Metric("write_seconds", "s", False, "Time spent writing memory, tour included."),
+    Metric(
+        "memory_bytes",
+        "B",
+        False,
+        "What the memory kept between writes when the episode ended.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""The metrics of an episode, in the order of the record's columns."""

@@ -1,0 +1,263 @@
+"""The only writer of records: `run.json` and `episodes.csv` of one run.
+
+`run.json` says what was run (`RunSpec`) and with what (`provenance`);
+`episodes.csv` holds one line per finished episode. A run that is killed at any
+instant continues where it stopped: a line counts only with its line break, which
+is written last, and JSON files appear under their name only when complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from eval.metric import METRICS
+from eval.run_spec import RunSpec
+
+RUN_FILE = "run.json"
+EPISODES_FILE = "episodes.csv"
+COLUMNS = ("seed", *METRICS)
+Row = dict[str, float | None]
+
+
+class RunRecord:
+    """The record of one run in `directory`, e.g. outputs/<run-id>.
+
+    Reading never changes a file. Several processes may share a directory: lines
+    are appended under a lock.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.run_path = self.directory / RUN_FILE
+        self.episodes_path = self.directory / EPISODES_FILE
+
+    def start(
+        self,
+        spec: RunSpec,
+        provenance: Mapping[str, Any],
+        *,
+        stores_frames: bool,
+    ) -> None:
+        """Begins the record, or continues one made by the same run.
+
+        Args:
+            spec: What is run.
+            provenance: What it is run with. Episodes of another revision, library
+                or device do not belong into the same record.
+            stores_frames: `Memory.stores_frames` of the run's memory.
+
+        Raises:
+            ValueError: If the directory holds a record that differs.
+            OSError: If it cannot be written.
+        """
+        run = {
+            **spec.to_dict(),
+            "provenance": dict(provenance),
+            "stores_frames": stores_frames,
+        }
+        if self.run_path.exists():
+            self._check_same(json.loads(json.dumps(run)))
+        else:
+            write_atomically(self.run_path, json.dumps(run, indent=2) + "\n")
+        if not self.episodes_path.exists():
+            write_atomically(self.episodes_path, ",".join(COLUMNS) + "\n")
+        self.rows()  # A damaged file is reported now, not after hours of work.
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Adds one finished episode; afterwards it is safely on disk.
+
+        Args:
+            row: `seed` and metrics by name; what is missing stays empty.
+
+        Raises:
+            ValueError: If the row does not fit or its seed is recorded already.
+            OSError: If it cannot be written; the record is then as before.
+        """
+        line = _format_row(row)
+        with _clear_errors(self.episodes_path), _locked(self.episodes_path) as file:
+            os.ftruncate(file, len(self._whole_lines()))
+            if row["seed"] not in self.remaining_seeds():
+                raise ValueError(
+                    f"Seed {row['seed']} is recorded already or not part of the run "
+                    f"in {self.directory}: run only `remaining_seeds()`."
+                )
+            _append_whole(file, line.encode())
+
+    def run(self) -> dict[str, Any]:
+        """The content of run.json.
+
+        Raises:
+            ValueError: If there is no readable one.
+        """
+        try:
+            run = json.loads(self.run_path.read_text())
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{self.directory} must hold the record of a run, but {RUN_FILE} "
+                f"cannot be read ({error}): name a directory below outputs/."
+            ) from error
+        return dict(run)
+
+    def rows(self) -> list[Row]:
+        """The recorded episodes in the order in which they finished.
+
+        Raises:
+            ValueError: If a line is damaged or the columns are not today's.
+        """
+        lines = list(csv.reader(self._whole_lines().decode().splitlines()))
+        if lines and tuple(lines[0]) != COLUMNS:
+            raise ValueError(
+                f"{self.episodes_path} must have the columns {','.join(COLUMNS)}, "
+                f"got {','.join(lines[0])}: it was made by another version."
+            )
+        return [self._parse(number, cells) for number, cells in enumerate(lines)][1:]
+
+    def done_seeds(self) -> tuple[int, ...]:
+        """Seeds of the recorded episodes, in the order in which they finished."""
+        return tuple(int(row["seed"] or 0) for row in self.rows())
+
+    def remaining_seeds(self) -> tuple[int, ...]:
+        """Seeds that are still to be run, in the run's order."""
+        done = set(self.done_seeds())
+        return tuple(seed for seed in self.run()["seeds"] if seed not in done)
+
+    def _whole_lines(self) -> bytes:
+        """The file without a last line that was torn by a kill."""
+        if not self.episodes_path.exists():
+            return b""
+        content = self.episodes_path.read_bytes()
+        return content[: content.rfind(b"\n") + 1]
+
+    def _parse(self, number: int, cells: list[str]) -> Row:
+        if number == 0:
+            return {}
+        try:
+            int(cells[0])
+            values = [float(cell) if cell else None for cell in cells]
+            return dict(zip(COLUMNS, values, strict=True))
+        except (ValueError, IndexError):
+            raise ValueError(
+                f"Line {number + 1} of {self.episodes_path} must hold "
+                f"{len(COLUMNS)} numbers, got {','.join(cells)!r}: delete that line; "
+                "its episode is then run again."
+            ) from None
+
+    def _check_same(self, run: dict[str, Any]) -> None:
+        """Refuses to mix the episodes of two different runs."""
+        here = self.run()
+        # The same configuration can be asked for by different words.
+        for record in (here, run):
+            record["provenance"] = {**record["provenance"], "command": None}
+        differences = _differences(here, run)
+        if differences:
+            raise ValueError(
+                f"{self.directory} holds the record of another run: "
+                f"{'; '.join(differences[:8])}. Choose another directory or move "
+                "this one away."
+            )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file that is seen either complete or not at all.
+
+    Raises:
+        OSError: With the rule and the remedy; nothing half-written is left.
+    """
+    with _clear_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # mkstemp makes files private
+            os.replace(name, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+
+def _format_row(row: Mapping[str, Any]) -> str:
+    unknown = sorted(set(row) - set(COLUMNS))
+    if unknown or isinstance(row.get("seed"), float | None):
+        raise ValueError(
+            "A row must hold a whole `seed` and otherwise only metrics, got "
+            f"seed={row.get('seed')} and unknown {unknown}: known are "
+            f"{', '.join(COLUMNS)}."
+        )
+    for name, metric in METRICS.items():
+        metric.check(row.get(name))
+    return ",".join(_format_cell(row.get(name)) for name in COLUMNS) + "\n"
+
+
+def _format_cell(value: Any) -> str:
+    """The shortest text that reads back as the same number; empty for None."""
+    if value is None:
+        return ""
+    number = float(value)
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _append_whole(file: int, line: bytes) -> None:
+    """Appends all of `line` and waits until it is on disk, or appends nothing."""
+    size = os.fstat(file).st_size
+    try:
+        written = 0
+        while written < len(line):
+            written += os.write(file, line[written:])
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The file, open for appending by this process alone."""
+    file = os.open(path, os.O_RDWR | os.O_APPEND)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)  # also gives up the lock
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} must be writable, got: {error.strerror}. Free disk space or "
+            "choose another directory, then run the same command again: finished "
+            "episodes are kept.",
+        ) from error
+
+
+def _differences(here: Any, there: Any, name: str = "") -> list[str]:
+    """The keys in which two JSON values differ, with both values."""
+    if here == there:
+        return []
+    if not (isinstance(here, dict) and isinstance(there, dict)):
+        return [f"{name} is {_short(here)} there, {_short(there)} here"]
+    found = []
+    for key in sorted({*here, *there}):
+        label = f"{name}.{key}" if name else key
+        found += _differences(here.get(key), there.get(key), label)
+    return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,42 @@
+"""Notices when another project's `envs`, `eval`, ... come first on the path.
+
+The package names are common ones. This file imports nothing of ours, so that
+`slowfast_bench` can run it by its path before any package is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("envs", "planners", "world_model", "eval")
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+def check_packages(names: Iterable[str] = PACKAGES, root: Path = PROJECT_ROOT) -> None:
+    """Checks that each package would be imported from this project.
+
+    Args:
+        names: Top-level packages.
+        root: The directory they must live in.
+
+    Raises:
+        ImportError: If one is found elsewhere or nowhere.
+    """
+    for name in names:
+        ours, found = root / name, _location(name)
+        if found != ours:
+            raise ImportError(
+                f"The package `{name}` must come from {ours}, got {found}: run from "
+                "another directory, remove the other one from PYTHONPATH, or "
+                "install this project in an environment of its own."
+            )
+
+
+def _location(name: str) -> Path | None:
+    """The directory a top-level package would be imported from, None if unknown."""
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None if spec is None or spec.origin is None else Path(spec.origin)
+    return Path(next(iter(spec.submodule_search_locations))).resolve()

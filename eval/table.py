@@ -1,0 +1,108 @@
+"""Rows of the leaderboard as tables in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+_HEADINGS = (
+    ("row", "left"),
+    ("stores frames", "left"),
+    ("success % [95 %]", "right"),
+    ("SPL [95 %]", "right"),
+    ("distance m", "right"),
+    ("optimism gap", "right"),
+    ("s/decision p50", "right"),
+    ("p95", "right"),
+    ("calls/decision", "right"),
+    ("memory bytes", "right"),
+)
+
+
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Reads a leaderboard written by `python -m eval.leaderboard build`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    try:
+        # Without this, the memory named "none" would be read as a missing value.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        raise ValueError(
+            f"{path} must hold promoted rows, got none: run "
+            "`python -m eval.leaderboard promote` and `build` first."
+        ) from None
+
+
+def print_tables(
+    rows: pd.DataFrame, *, note: str = "", console: Console | None = None
+) -> None:
+    """Prints one table per task, rows in the order given.
+
+    Args:
+        rows: As computed by `eval.leaderboard.build`.
+        note: A mark in the title, e.g. "demo".
+        console: Where to print; the terminal if None.
+    """
+    console = console or Console()
+    for _, group in rows.groupby("task", sort=False):
+        console.print(_table(group, note))
+
+
+def _table(rows: pd.DataFrame, note: str) -> Table:
+    head = rows.iloc[0]
+    parts = [head["task"], note, f"n={_distinct(rows, 'n')}"]
+    parts += [f"seeds {_distinct(rows, 'seeds')}", f"split {_distinct(rows, 'split')}"]
+    parts += [f"revision {_distinct(rows, 'revision', 10)}"]
+    table = Table(
+        title=", ".join(part for part in parts if part),
+        caption=f"Last row: {rows.iloc[-1]['command']}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading, justify in _HEADINGS:
+        table.add_column(heading, justify="left" if justify == "left" else "right")
+    for _, row in rows.iterrows():
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: pd.Series) -> list[str]:
+    calls, decisions = row["denoiser_calls"], row["decisions"]
+    ratio = None if pd.isna(calls) or not decisions else calls / decisions
+    return [
+        str(row["row"]),
+        str(row["stores_frames"]),
+        _interval(row, "success", scale=100, digits=1),
+        _interval(row, "spl"),
+        _number(row["distance"]),
+        _number(row["optimism_gap"]),
+        _number(row["plan_seconds_p50"]),
+        _number(row["plan_seconds_p95"]),
+        _number(ratio, digits=0),
+        _number(row["memory_bytes"], digits=0),
+    ]
+
+
+def _interval(row: pd.Series, name: str, scale: float = 1, digits: int = 2) -> str:
+    value, low, high = (row[name + suffix] for suffix in ("", "_low", "_high"))
+    if pd.isna(value):
+        return ""
+    text = _number(value * scale, digits)
+    if pd.isna(low):
+        return text
+    return f"{text} [{_number(low * scale, digits)}, {_number(high * scale, digits)}]"
+
+
+def _number(value: Any, digits: int = 2) -> str:
+    return "" if value is None or pd.isna(value) else f"{value:,.{digits}f}"
+
+
+def _distinct(rows: pd.DataFrame, column: str, width: int | None = None) -> str:
+    """The column's values, each once, in order."""
+    return "/".join(dict.fromkeys(str(value)[:width] for value in rows[column]))

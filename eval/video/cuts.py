@@ -1,0 +1,135 @@
+"""Scene cuts: moments at which most pixels change at once.
+
+PySceneDetect's ContentDetector on the frames themselves, with settings chosen for
+small rendered scenes: luma only, because hue is undefined on grey floors and fires
+on noise; every cut counts, because the default minimum scene of 15 frames can hide
+all cuts of a short clip; the threshold comes from real videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scenedetect import ContentDetector, FrameTimecode, StatsManager
+
+_FPS = 30.0  # time codes need one; lengths are counted in frames
+_QUANTILE = 0.999
+
+
+@dataclass(frozen=True)
+class SceneCuts:
+    """Cuts of one video; lower is better, real videos give the floor.
+
+    Attributes:
+        cuts_per_100_frames: Cuts per 100 frames.
+        cut_frames: Index of the first frame after each cut.
+        mean_content: Mean change of luma between neighbours, grey levels [0, 255].
+        max_content: Largest change of luma between neighbours.
+        motion: Mean change of colour between neighbours, grey levels [0, 255]; 0
+            unmasks a frozen video, which has no cuts by construction.
+        num_frames: T.
+        threshold: Change of luma that counts as a cut.
+    """
+
+    cuts_per_100_frames: float
+    cut_frames: tuple[int, ...]
+    mean_content: float
+    max_content: float
+    motion: float
+    num_frames: int
+    threshold: float
+
+
+def scene_cuts(frames: np.ndarray, *, threshold: float) -> SceneCuts:
+    """Finds the cuts of one video.
+
+    Args:
+        frames: RGB uint8 (T, H, W, 3), T >= 2.
+        threshold: From `calibrate_threshold`, in grey levels, > 0.
+
+    Raises:
+        ValueError: If `frames` or `threshold` break these rules.
+    """
+    if not threshold > 0:
+        raise ValueError(
+            f"`threshold` must be > 0, got {threshold}: with 0 a frozen video is all "
+            "cuts. Take it from `calibrate_threshold`."
+        )
+    cuts, contents = _detect(frames, threshold)
+    return SceneCuts(
+        cuts_per_100_frames=100.0 * len(cuts) / len(frames),
+        cut_frames=cuts,
+        mean_content=float(contents.mean()),
+        max_content=float(contents.max()),
+        motion=_motion(frames),
+        num_frames=len(frames),
+        threshold=threshold,
+    )
+
+
+def calibrate_threshold(
+    real_videos: Sequence[np.ndarray], *, margin: float = 1.5
+) -> float:
+    """The threshold above which real videos of an environment hardly ever go.
+
+    Args:
+        real_videos: Videos, each RGB uint8 (T, H, W, 3).
+        margin: Factor on the 99.9th percentile of all changes of luma.
+
+    Returns:
+        Threshold in grey levels; store it with the environment.
+
+    Raises:
+        ValueError: If there are no videos, or nothing ever moves in them.
+    """
+    if not real_videos:
+        raise ValueError("Calibration needs real videos, got none: collect some.")
+    contents = np.concatenate([content_values(video) for video in real_videos])
+    threshold = margin * float(np.quantile(contents, _QUANTILE))
+    if not threshold > 0:
+        raise ValueError(
+            f"A threshold must be > 0, got {threshold:g} from {len(real_videos)} real "
+            "videos: use videos that move and a positive `margin`."
+        )
+    return threshold
+
+
+def content_values(frames: np.ndarray) -> np.ndarray:
+    """Mean change of luma between neighbours of (T, H, W, 3): (T - 1,), [0, 255]."""
+    return _detect(frames, threshold=256.0)[1]
+
+
+def _detect(frames: np.ndarray, threshold: float) -> tuple[tuple[int, ...], np.ndarray]:
+    """Cut frames and changes of luma (T - 1,)."""
+    _check_frames(frames)
+    detector = ContentDetector(threshold, min_scene_len=1, luma_only=True)
+    detector.stats_manager = StatsManager()
+    times = [FrameTimecode(i, _FPS) for i in range(len(frames))]
+    cuts = []
+    for time, frame in zip(times, frames, strict=True):
+        # The detector reads BGR.
+        bgr = np.ascontiguousarray(frame[..., ::-1])
+        cuts += detector.process_frame(time, bgr)
+    cuts += detector.post_process(times[-1])
+    key = ContentDetector.FRAME_SCORE_KEY
+    contents = [detector.stats_manager.get_metrics(t, [key])[0] for t in times[1:]]
+    return tuple(cut.frame_num for cut in cuts), np.array(contents, dtype=np.float64)
+
+
+def _motion(frames: np.ndarray) -> float:
+    return float(np.abs(np.diff(frames.astype(np.int16), axis=0)).mean())
+
+
+def _check_frames(frames: np.ndarray) -> None:
+    if frames.dtype != np.uint8:
+        raise ValueError(
+            f"`frames` must be uint8 in [0, 255], got {frames.dtype}: floats would "
+            "score near 0. Convert with `world_model.frames.to_env`."
+        )
+    if frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) < 2:
+        raise ValueError(
+            "`frames` must be an RGB video (T >= 2, H, W, 3), "
+            f"got shape {frames.shape}: pass one video at a time."
+        )

@@ -1,0 +1,166 @@
+"""Beam search over phrases: grows all promising sequences one action at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from world_model.api import Generators, Memory, PhraseSpace, WorldModel
+from world_model.core import Context, Goal, Rollout
+from world_model.policy_api import Objective, Plan, Planner
+
+
+class BeamPlanner(Planner):
+    """Breadth-first search that keeps the `width` best prefixes of each length.
+
+    Every prefix is imagined once and continued from its own latents, so that a level
+    costs one batch. An action is never followed by its inverse. A prefix is ranked
+    by its last chunk's cost plus `novelty` times its similarity to the prefixes kept
+    before it: among equals, different futures survive. The plan is the prefix (of any
+    length) with the lowest cost plus `action_cost` per action.
+
+    Args:
+        world_model: The model that imagines.
+        objective: The cost of what it imagines.
+        width: Prefixes kept per level and episode.
+        depth: Longest sequence.
+        action_cost: Cost of one action; makes shorter plans win.
+        novelty: Weight of similarity in the ranking of prefixes.
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        objective: Objective,
+        *,
+        width: int = 32,
+        depth: int = 7,
+        action_cost: float = 0.02,
+        novelty: float = 1.0,
+    ) -> None:
+        for name, value in (("width", width), ("depth", depth)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        if not isinstance(world_model.action_space, PhraseSpace):
+            raise ValueError(
+                "`beam` searches phrases, got a world model with action space "
+                f"{world_model.action_space}: use a planner for vectors."
+            )
+        self.world_model = world_model
+        self.objective = objective
+        self.width = width
+        self.depth = depth
+        self.action_cost = action_cost
+        self.novelty = novelty
+        self._inverses = [
+            -1 if i is None else i for i in world_model.action_space.inverses
+        ]
+
+    @torch.no_grad()
+    def plan(
+        self,
+        context: Context,
+        goal: Goal,
+        *,
+        memory: Memory | None = None,
+        warm_start: Plan | None = None,
+        generator: Generators,
+        horizon: int,
+    ) -> Plan:
+        """See `Planner.plan`; `warm_start` is not needed (the search is complete)."""
+        beam = self.world_model.start(context)
+        best: Plan | None = None
+        for _ in range(min(self.depth, max(1, horizon))):
+            beam = self._grow(beam, memory, generator)
+            last = _last_chunk(beam)
+            costs = self.objective(last, goal)[:, :, 0]
+            best = self._better(best, beam, costs, last, goal)
+            beam = beam.select(self._keep(beam, costs))
+        assert best is not None
+        return best
+
+    def _grow(
+        self, beam: Rollout, memory: Memory | None, generator: Generators
+    ) -> Rollout:
+        """All continuations of the beam by one action, except undoing the last."""
+        num_actions = len(self._inverses)
+        num_episodes, size = beam.actions.shape[:2]
+        if beam.num_steps == 0:
+            actions = torch.arange(num_actions).expand(num_episodes, -1)
+            parents = torch.zeros_like(actions)
+        else:
+            undo = torch.tensor(self._inverses)[beam.actions[:, :, -1]]
+            choices = torch.arange(num_actions)
+            allowed = choices != undo[..., None]
+            # Each action has at most one inverse: keep as many for every prefix.
+            keep = num_actions - 1 if min(self._inverses) >= 0 else num_actions
+            order = allowed.float().argsort(dim=-1, descending=True, stable=True)
+            actions = order[..., :keep].reshape(num_episodes, -1)
+            parents = torch.arange(size).repeat_interleave(keep)
+            parents = parents.expand(num_episodes, -1)
+        return self.world_model.extend(
+            beam.select(parents), actions, memory=memory, generator=generator
+        )
+
+    def _better(
+        self,
+        best: Plan | None,
+        beam: Rollout,
+        costs: Tensor,
+        last: Rollout,
+        goal: Goal,
+    ) -> Plan:
+        """The better of the plan so far and the best prefix of this level."""
+        total = costs + self.action_cost * beam.num_steps
+        cost, index = total.min(dim=1)
+        chosen = beam.select(index[:, None])
+        probability = self.objective.success_probability(last, goal)
+        if probability is not None:
+            probability = probability[:, :, 0].gather(1, index[:, None])[:, 0]
+        lengths = torch.full_like(index, beam.num_steps)
+        plan = Plan(chosen.actions[:, 0], lengths, cost, probability)
+        return plan if best is None else _merge(best, plan)
+
+    def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
+        """Indices (B, <= width) of the prefixes to continue, greedily diverse."""
+        if beam.actions.shape[1] <= self.width:
+            return torch.arange(beam.actions.shape[1]).expand(len(costs), -1)
+        features = beam.latents[:, :, -1, -1].flatten(2)
+        features = torch.nn.functional.normalize(features, dim=-1)
+        similarity = features @ features.transpose(1, 2)
+        rank = costs.clone()
+        picks = []
+        for _ in range(self.width):
+            pick = rank.argmin(dim=1)
+            picks.append(pick)
+            rows = torch.arange(len(costs))
+            # The nearest neighbour kept so far decides how new a prefix is.
+            penalty = self.novelty * similarity[rows, pick].clamp(min=0) ** 8
+            rank = torch.maximum(rank, costs + penalty)
+            rank[rows, pick] = torch.inf
+        return torch.stack(picks, dim=1)
+
+
+def _last_chunk(rollout: Rollout) -> Rollout:
+    from dataclasses import replace
+
+    return replace(
+        rollout, actions=rollout.actions[:, :, -1:], latents=rollout.latents[:, :, -1:]
+    )
+
+
+def _merge(a: Plan, b: Plan) -> Plan:
+    """Per episode, the plan of lower cost; actions padded to the longer one."""
+    take = b.costs < a.costs
+    padded = torch.nn.functional.pad(
+        a.actions, (0, b.actions.shape[1] - a.actions.shape[1])
+    )
+    probability = None
+    if a.predicted_success is not None and b.predicted_success is not None:
+        probability = torch.where(take, b.predicted_success, a.predicted_success)
+    return Plan(
+        torch.where(take[:, None], b.actions, padded),
+        torch.where(take, b.lengths, a.lengths),
+        torch.where(take, b.costs, a.costs),
+        probability,
+    )

@@ -1,0 +1,108 @@
+"""`MPCPolicy`: plan in the world model, execute the head of the plan, replan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from world_model.api import Memory, WorldModel
+from world_model.core import Chunk, Context
+from world_model.frames import to_model
+from world_model.policy_api import Observation, Plan, Planner, Policy
+
+
+class MPCPolicy(Policy):
+    """Receding-horizon control with a memory that is written after execution.
+
+    Args:
+        world_model: The model the planner imagines with.
+        memory: Written with every real chunk, read while planning.
+        planner: Searches action sequences.
+        replan_every: Executed actions per plan; 1 replans at every step.
+    """
+
+    _context: Context
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        memory: Memory,
+        planner: Planner,
+        *,
+        replan_every: int = 1,
+    ) -> None:
+        if replan_every < 1:
+            raise ValueError(f"`replan_every` must be at least 1, got {replan_every}.")
+        self.world_model = world_model
+        self.memory = memory
+        self.planner = planner
+        self.replan_every = replan_every
+        self.privileged = world_model.privileged or memory.privileged
+
+    def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
+        """Forgets everything and opens one episode per seed."""
+        self.memory.reset(len(seeds), seeds=seeds)
+        self._seeds = tuple(seeds)
+        self._decision = 0
+        self._queue: Tensor | None = None
+        self.last_plan = None
+        self._open(first_images)
+
+    def observe(self, chunk: Chunk) -> None:
+        """Writes the chunk into memory and appends its last frame to the context."""
+        self.memory.write(replace(chunk, context=self._context))
+        assert self._context.frames is not None
+        frames = torch.cat([self._context.frames, chunk.frames[:, -1:]], dim=1)
+        actions = torch.cat([self._context.actions, chunk.actions[:, None]], dim=1)
+        longer = Context(actions=actions, frames=frames)
+        self._context = longer.last(self.world_model.num_context_frames)
+
+    def relocate(self, images: np.ndarray) -> None:
+        """Starts a fresh context: the robot was moved with the camera off."""
+        self._open(images)
+
+    def act(self, obs: Observation) -> np.ndarray:
+        """Plans if the last plan is used up and returns its next action."""
+        if self._queue is None or self._queue.shape[1] == 0:
+            plan = self._plan(obs)
+            self.last_plan = plan
+            self._queue = plan.actions[:, : self.replan_every]
+        action, self._queue = self._queue[:, 0], self._queue[:, 1:]
+        return action.numpy()
+
+    def _open(self, images: np.ndarray) -> None:
+        frames = to_model(images)[:, None]
+        space = self.world_model.action_space
+        shape = (len(images), 0, *(space.shape or ()))
+        dtype = torch.float32 if space.shape else torch.int64
+        self._context = Context(actions=torch.zeros(shape, dtype=dtype), frames=frames)
+        self._queue = None
+
+    def _plan(self, obs: Observation) -> Plan:
+        generator = [
+            torch.Generator().manual_seed(_mix(seed, self._decision))
+            for seed in self._seeds
+        ]
+        self._decision += 1
+        context = self._context
+        if self.privileged:
+            context = replace(context, state=obs.states)
+        rest = self.last_plan if self.replan_every == 1 else None
+        return self.planner.plan(
+            context,
+            obs.goal,
+            memory=self.memory,
+            warm_start=rest,
+            generator=generator,
+            horizon=int(obs.steps_left[obs.active].max(initial=1)),
+        )
+
+
+def _mix(seed: int, decision: int) -> int:
+    """One 63-bit seed per episode and decision."""
+    words = np.random.SeedSequence([seed, decision]).generate_state(2, np.uint32)
+    return (int(words[0]) << 31) ^ int(words[1])

@@ -1,0 +1,208 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from eval.leaderboard import build, format_seeds, main, promote, row_name
+from eval.metric import METRICS
+from eval.record import RunRecord
+from eval.run_spec import PROTOCOL_VERSION, RunSpec
+from eval.table import print_tables, read_leaderboard
+
+SPEC = RunSpec(
+    config={},
+    task="FindSeen-v0",
+    planner="mpc",
+    memory="none",
+    world_model="tiny",
+    split="val",
+    seeds=tuple(range(100)),
+)
+MADE = {
+    "revision": "0123456789" * 4,
+    "dirty": False,
+    "device": "cpu (x)",
+    "command": "python -m eval.run planner=mpc memory=none",
+}
+
+
+def run(root: Path, *, episodes: int | None = None, made=None, **changes) -> Path:
+    """A finished run whose first half succeeds."""
+    spec = replace(SPEC, **changes)
+    record = RunRecord(root / spec.run_id)
+    frames = spec.memory == "window"
+    record.start(spec, {**MADE, **(made or {})}, stores_frames=frames)
+    seeds = spec.seeds[:episodes]
+    for index, seed in enumerate(seeds):
+        success = int(index < len(seeds) / 2)
+        record.append(
+            {"seed": seed, "success": success, "denoiser_calls": 60, "decisions": 3}
+        )
+    return record.directory
+
+
+def test_a_complete_run_gets_its_place(tmp_path):
+    results = tmp_path / "results"
+    source = run(tmp_path)
+    target = promote(source, results)
+    assert target == results / "runs" / "FindSeen-v0" / "none-mpc-tiny"
+    assert RunRecord(target).rows() == RunRecord(source).rows()
+    assert RunRecord(target).run() == RunRecord(source).run()
+    assert [path.name for path in target.parent.iterdir()] == ["none-mpc-tiny"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"episodes": 99}, "it is incomplete: 99 of 100 episodes"),
+        ({"seeds": (0, 1, 2)}, "it has 3 episodes, fewer than 100"),
+        ({"made": {"dirty": True}}, "it was made with uncommitted changes"),
+        ({"made": {"revision": None}}, "it was not made from a git checkout"),
+        (
+            {"protocol_version": "0"},
+            f"its protocol version is 0, today's is {PROTOCOL_VERSION}",
+        ),
+    ],
+)
+def test_what_deserves_no_row_is_refused_with_the_reason(tmp_path, changes, reason):
+    source = run(tmp_path, **changes)
+    with pytest.raises(ValueError, match=f"is refused: .*{reason}.* Run it again"):
+        promote(source, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"split": "test"}, "its split is test, theirs val"),
+        ({"seeds": tuple(range(1, 101))}, "its seeds are 1-100, theirs 0-99"),
+    ],
+)
+def test_rows_that_do_not_compare_are_refused(tmp_path, changes, reason):
+    results = tmp_path / "results"
+    promote(run(tmp_path), results)
+    source = run(tmp_path, memory="window", **changes)
+    with pytest.raises(ValueError, match=rf"{reason} \(none-mpc-tiny\)"):
+        promote(source, results)
+    promote(run(tmp_path, memory="window", task="Other-v0", **changes), results)
+
+
+def test_fewer_episodes_and_replacement_must_be_asked_for(tmp_path):
+    results = tmp_path / "results"
+    small = {"seeds": (0, 1)}
+    promote(run(tmp_path, **small), results, min_episodes=2)
+    again = run(tmp_path, config={"new": 1}, **small)
+    with pytest.raises(ValueError, match="exists .replace it with --replace"):
+        promote(again, results, min_episodes=2)
+    target = promote(again, results, min_episodes=2, replace=True)
+    assert RunRecord(target).run()["config"] == {"new": 1}
+
+
+def test_the_leaderboard_holds_means_with_bounds_in_a_fixed_order(tmp_path):
+    results = tmp_path / "results"
+    rows = [
+        {"world_model": "simulator"},
+        {"memory": "window"},
+        {"planner": "random"},
+        {"memory": "my_memory"},
+        {},
+    ]
+    for changes in rows:
+        promote(run(tmp_path, **changes), results)
+    table = build(results)
+    names = ["random", "none", "window", "my_memory", "simulator"]
+    assert list(table["row"]) == names
+    assert list(table["stores_frames"]) == ["no", "no", "yes", "no", "no"]
+    first = table.iloc[0]
+    bounds = (first["success"], first["success_low"], first["success_high"])
+    assert bounds == pytest.approx((0.5, 0.403832, 0.596168), abs=1e-6)
+    assert first["denoiser_calls"] == 60
+    assert (first["n"], first["seeds"]) == (100, "0-99")
+    assert first["command"] == MADE["command"]
+    assert table["optimism_gap"].isna().all()
+    assert all({m, f"{m}_low", f"{m}_high"} <= set(table) for m in METRICS)
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    results = tmp_path / "results"
+    for memory in ("none", "window"):
+        promote(run(tmp_path, memory=memory), results)
+    assert main(["--results", str(results), "build"]) == 0
+    first = (results / "leaderboard.csv").read_bytes()
+    assert main(["--results", str(results), "build"]) == 0
+    assert (results / "leaderboard.csv").read_bytes() == first
+
+
+def test_records_put_there_by_hand_are_refused(tmp_path):
+    results = tmp_path / "results"
+    target = promote(run(tmp_path), results)
+    target.rename(target.with_name("temp_lora-mpc-tiny"))
+    lines = (target.with_name("temp_lora-mpc-tiny") / "episodes.csv").read_text()
+    shortened = "\n".join(lines.splitlines()[:-1]) + "\n"
+    (target.with_name("temp_lora-mpc-tiny") / "episodes.csv").write_text(shortened)
+    with pytest.raises(ValueError, match="Not a leaderboard: ") as caught:
+        build(results)
+    assert "it is incomplete: 99 of 100 episodes" in str(caught.value)
+    assert "it lies under another combination's name" in str(caught.value)
+
+
+def test_incomparable_records_put_there_by_hand_are_refused(tmp_path):
+    results = tmp_path / "results"
+    promote(run(tmp_path), results)
+    other = promote(run(tmp_path, memory="window", split="test"), tmp_path / "b")
+    other.rename(results / "runs" / "FindSeen-v0" / other.name)
+    with pytest.raises(ValueError, match="window-mpc-tiny: its split is test, theirs"):
+        build(results)
+
+
+@pytest.mark.parametrize(
+    ("planner", "memory", "world_model", "name"),
+    [
+        ("mpc", "temp_lora", "tiny", "temp_lora"),
+        ("mpc", "none", "simulator", "simulator"),
+        ("random", "none", "tiny", "random"),
+        ("icem", "anchor", "tiny", "anchor+icem"),
+        ("icem", "none", "simulator", "icem+simulator"),
+    ],
+)
+def test_a_row_is_called_by_what_sets_it_apart(planner, memory, world_model, name):
+    run = {"planner": planner, "memory": memory, "world_model": world_model}
+    assert row_name(run) == name
+
+
+def test_seeds_are_written_as_ranges():
+    assert format_seeds([5, 1, 2, 3]) == "1-3 5"
+
+
+def test_the_command_line_promotes_builds_and_shows(tmp_path, capsys):
+    results = ["--results", str(tmp_path / "results")]
+    source = str(run(tmp_path, seeds=(0, 1)))
+    assert main([*results, "promote", source, "--min-episodes", "2"]) == 0
+    assert main([*results, "build"]) == 0
+    assert main([*results, "show"]) == 0
+    assert "FindSeen-v0, n=2, seeds 0-1" in capsys.readouterr().out
+
+
+def test_the_command_line_says_why_it_refuses(tmp_path, capsys):
+    assert main(["--results", str(tmp_path), "promote", str(tmp_path)]) == 1
+    assert "error: " in capsys.readouterr().err
+    assert main(["--results", str(tmp_path), "show"]) == 1
+    assert "must hold promoted rows, got none: run" in capsys.readouterr().err
+
+
+def test_the_table_keeps_the_memory_named_none_and_leaves_the_unknown_empty(tmp_path):
+    results = tmp_path / "results"
+    promote(run(tmp_path), results)
+    assert main(["--results", str(results), "build"]) == 0
+    rows = read_leaderboard(results / "leaderboard.csv")
+    assert rows.iloc[0]["memory"] == "none"
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_tables(rows, note="demo", console=console)
+    text = console.export_text()
+    assert "FindSeen-v0, demo, n=100, seeds 0-99, split val" in text
+    assert "50.0 [40.4, 59.6]" in text
+    assert "nan" not in text.lower()
+    line = next(x for x in text.splitlines() if "50.0" in x)
+    assert [cell.strip() for cell in line.split("│")][8:11] == ["", "20", ""]

@@ -1,0 +1,48 @@
+import math
+
+import pytest
+
+from eval.metric import METRICS
+
+
+def test_success_is_a_proportion_with_wilson_bounds():
+    estimate = METRICS["success"].aggregate([1.0] * 8 + [0.0] * 2)
+    assert estimate.value == 0.8
+    assert (estimate.low, estimate.high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
+
+
+def test_missing_values_are_left_out_and_never_counted():
+    estimate = METRICS["steps"].aggregate([4.0, None, 8.0, math.nan])
+    assert estimate.value == 6.0
+
+
+def test_a_metric_nobody_measured_stays_empty():
+    assert METRICS["optimism_gap"].aggregate([None, None]) is None
+
+
+def test_scenes_that_repeat_widen_the_interval_of_a_proportion():
+    values, scenes = [1.0] * 10 + [0.0] * 10, [0] * 10 + [1] * 10
+    alone = METRICS["success"].aggregate(values)
+    together = METRICS["success"].aggregate(values, clusters=scenes)
+    assert together.high - together.low > alone.high - alone.low
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("success", None, "`success` must be given for every episode, got None"),
+        ("success", 0.5, "`success` must be 0 or 1, got 0.5"),
+        ("steps", math.inf, "`steps` must be a finite number, got inf: leave it empty"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(name, value, text):
+    with pytest.raises(ValueError, match=text):
+        METRICS[name].check(value)
+
+
+def test_metrics_say_what_they_are():
+    assert list(METRICS) == [metric.name for metric in METRICS.values()]
+    assert METRICS["distance"].unit == "m"
+    assert METRICS["success"].higher_is_better
+    assert METRICS["decisions"].higher_is_better is None
+    assert all(metric.description for metric in METRICS.values())

@@ -1,0 +1,130 @@
+import dataclasses
+import json
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.run_spec import RunSpec, canonical_json, code_state, provenance, slug
+
+SPEC = RunSpec(
+    config={"planner": {"horizon": 4}, "seed": 0},
+    task="FindSeen-v0",
+    planner="mpc",
+    memory="temp_lora",
+    world_model="tiny",
+    split="val",
+    seeds=(0, 1, 2),
+    protocol_version="1",
+)
+CHANGES = {
+    "config": {"planner": {"horizon": 5}, "seed": 0},
+    "task": "FindSeen-v1",
+    "planner": "cem",
+    "memory": "none",
+    "world_model": "base",
+    "split": "test",
+    "seeds": (0, 1),
+    "protocol_version": "2",
+}
+
+
+def test_the_run_id_is_readable_and_fixed():
+    assert SPEC.run_id == "FindSeen-v0-temp_lora-mpc-tiny-val-" + SPEC.run_id[-8:]
+    config = {"seed": 0, "planner": {"horizon": 4}}
+    assert dataclasses.replace(SPEC, config=config).run_id == SPEC.run_id
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSpec)])
+def test_every_field_changes_the_run_id(field):
+    changed = dataclasses.replace(SPEC, **{field: CHANGES[field]})
+    assert changed.run_id != SPEC.run_id
+
+
+def test_a_spec_does_not_follow_later_changes_of_the_config():
+    config = {"planner": {"horizon": 4}, "seed": 0}
+    spec = dataclasses.replace(SPEC, config=config)
+    config["planner"]["horizon"] = 9
+    assert spec == SPEC
+
+
+@pytest.mark.parametrize("seeds", [(), (3, 3)])
+def test_seeds_must_be_distinct_and_some(seeds):
+    with pytest.raises(ValueError, match="each episode once and at least one, got"):
+        dataclasses.replace(SPEC, seeds=seeds)
+
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_a_config_must_be_plain_json(value):
+    with pytest.raises(ValueError, match="must hold only JSON values, got one that"):
+        dataclasses.replace(SPEC, config={"x": value})
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans()))
+def test_canonical_json_ignores_the_order_of_keys(config):
+    backwards = dict(reversed(config.items()))
+    assert canonical_json(config) == canonical_json(backwards)
+    assert json.loads(canonical_json(config)) == config
+
+
+@given(st.text())
+def test_a_slug_is_one_visible_file_name(name):
+    assert slug(name)
+    assert "/" not in slug(name)
+    assert not slug(name).startswith(".")
+
+
+def test_provenance_names_code_libraries_machine_and_command():
+    made = provenance(device="cpu", overrides=["planner=mpc", "note=a b"])
+    assert made["command"] == "python -m eval.run planner=mpc 'note=a b'"
+    assert made["libraries"]["numpy"]
+    assert made["device"].startswith("cpu (")
+    assert made["threads"] >= 1
+    assert {"revision", "dirty", "changes", "python"} <= set(made)
+    json.dumps(made)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with one committed source file."""
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / "run.py").write_text("x = 1\n")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "first")
+    return tmp_path.resolve()
+
+
+def git(root, *arguments):
+    names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", str(root), *names, *arguments], check=True)
+
+
+def test_a_clean_checkout_has_a_revision_and_no_changes(checkout):
+    state = code_state(checkout)
+    assert len(state["revision"]) == 40
+    assert (state["dirty"], state["changes"]) == (False, None)
+
+
+def test_changed_code_is_dirty_and_two_changes_differ(checkout):
+    (checkout / "eval" / "run.py").write_text("x = 2\n")
+    first = code_state(checkout)
+    (checkout / "eval" / "run.py").write_text("x = 3\n")
+    second = code_state(checkout)
+    assert first["dirty"]
+    assert second["dirty"]
+    assert first["changes"] != second["changes"]
+
+
+def test_a_new_source_file_is_dirty_but_a_promoted_row_is_not(checkout):
+    (checkout / "results").mkdir()
+    (checkout / "results" / "leaderboard.csv").touch()
+    assert not code_state(checkout)["dirty"]
+    (checkout / "eval" / "new.py").touch()
+    assert code_state(checkout)["dirty"]
+
+
+def test_a_folder_inside_someone_elses_checkout_has_no_revision(checkout):
+    state = code_state(checkout / "eval")
+    assert state == {"revision": None, "dirty": None, "changes": None}

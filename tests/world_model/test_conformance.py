@@ -1,0 +1,121 @@
+"""Every world model and memory keeps the laws; a third party's test looks like this."""
+
+import pytest
+
+from world_model.api import Memory
+from world_model.memory.anchor import AnchorMemory
+from world_model.memory.none import NoMemory
+from world_model.memory.temp_lora import TempLoraMemory
+from world_model.memory.write_rules import KeyedReplayRule, PaperRule
+from world_model.testing import (
+    MEMORY_LAWS,
+    WORLD_MODEL_LAWS,
+    check_memory,
+    check_world_model,
+    random_chunks,
+)
+from world_model.toy import DotWorldModel
+
+FAST = {"rank": 2, "num_steps": 2, "learning_rate": 1e-2}
+MEMORIES = {
+    "none": lambda model: NoMemory(),
+    "anchor": AnchorMemory,
+    "anchor of three": lambda model: AnchorMemory(model, num_frames=3),
+    "temp_lora": lambda model: TempLoraMemory(
+        model, KeyedReplayRule(model, batch_size=4, num_new=2), **FAST
+    ),
+    "temp_lora_paper": lambda model: TempLoraMemory(model, PaperRule(model), **FAST),
+    "temp_lora with guidance": lambda model: TempLoraMemory(
+        model, PaperRule(model), guidance=0.5, **FAST
+    ),
+}
+
+
+@pytest.fixture(params=["toy", "diffusion", "diffusion, epsilon", "one context frame"])
+def model(request, make_tiny):
+    if request.param == "toy":
+        return DotWorldModel()
+    target = "epsilon" if "epsilon" in request.param else "flow"
+    num_context_frames = 1 if "one" in request.param else 2
+    return make_tiny(target=target, num_context_frames=num_context_frames)
+
+
+@pytest.mark.parametrize("law", WORLD_MODEL_LAWS, ids=lambda law: law.__name__)
+def test_world_models_keep_the_law(model, law):
+    law(model, random_chunks(model)[-1].context)
+
+
+@pytest.mark.parametrize("law", MEMORY_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", MEMORIES)
+def test_memories_keep_the_law(tiny, name, law):
+    law(lambda: MEMORIES[name](tiny), tiny, random_chunks(tiny))
+
+
+class Broken(NoMemory):
+    """Breaks one law per switch."""
+
+    stores_frames = False
+
+    def __init__(self, fault):
+        self.fault = fault
+        self.written = []
+
+    def reset(self, num_episodes, *, seeds):
+        if self.fault != "reset":
+            self.written = []
+
+    def write(self, chunk):
+        self.written.append(chunk.frames.mean())
+
+    def read(self, context, actions):
+        if self.fault == "read":
+            self.written.append(context.latents.mean())
+        return None
+
+    def snapshot(self):
+        return self.written if self.fault == "alias" else list(self.written)
+
+    def restore(self, state):
+        self.written = list(state)
+
+    @property
+    def num_bytes(self):
+        return len(self.written)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("reset", "Broken law: `reset` forgets"),
+        ("read", "Broken law: planning writes"),
+        ("alias", "Broken law: a snapshot is independent of later writes"),
+        ("grows", "Broken law: a memory without frames does not grow"),
+    ],
+)
+def test_a_broken_memory_is_told_which_law_it_breaks(fault, text):
+    model = DotWorldModel()
+    with pytest.raises(AssertionError, match=text):
+        check_memory(lambda: Broken(fault), model, random_chunks(model))
+
+
+class Chatty(DotWorldModel):
+    """Lets the second candidate see the first."""
+
+    def predict(self, context, actions, **options):
+        return super().predict(context, actions[:, :1].expand_as(actions), **options)
+
+
+def test_a_broken_world_model_is_told_which_law_it_breaks():
+    model = Chatty()
+    with pytest.raises(AssertionError, match="forked rollouts are isolated"):
+        check_world_model(model, random_chunks(model))
+
+
+@pytest.mark.parametrize("name", ["anchor", "temp_lora", "temp_lora_paper"])
+def test_what_was_written_changes_what_is_imagined(tiny, name):
+    chunks = random_chunks(tiny)
+    memory: Memory = MEMORIES[name](tiny)
+    memory.reset(4, seeds=range(4))
+    assert memory.read(chunks[0].context, chunks[0].actions[:, None]) is None
+    memory.write(chunks[0])
+    assert memory.read(chunks[0].context, chunks[0].actions[:, None]) is not None

@@ -1,0 +1,72 @@
+"""`GoalClassifier`: does a latent show the goal, and how large is the target?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from world_model.errors import unknown_name
+
+PREFIX = "go to the "
+
+
+class GoalClassifier(ModelMixin, ConfigMixin):
+    """A small convolutional net on latents with two outputs per nameable object.
+
+    Args:
+        objects: Names it knows, e.g. "yellow cylinder"; instructions are
+            "go to the <name>".
+        latent_channels: c.
+        latent_size: h = w, a multiple of 4.
+        width: Channels.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        objects: Sequence[str],
+        latent_channels: int = 8,
+        latent_size: int = 8,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(latent_channels, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1, stride=2),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(width * (latent_size // 2) ** 2, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, 2 * len(objects)),
+        )
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(M, c, h, w) -> (M, 2, O): logit of "found", logit of visibility."""
+        return self.features(latents).unflatten(1, (2, -1))
+
+    def __call__(self, latents: Tensor, instructions: Sequence[str] | None = None):  # type: ignore[no-untyped-def]
+        """`forward`, or with instructions their logits and visibility, (M,) each.
+
+        Raises:
+            ValueError: If an instruction names an object it does not know.
+        """
+        out = super().__call__(latents)
+        if instructions is None:
+            return out
+        index = torch.tensor([self._index(w) for w in instructions])
+        rows = torch.arange(len(out))
+        return out[rows, 0, index], out[rows, 1, index].sigmoid()
+
+    def _index(self, instruction: str) -> int:
+        name = instruction.removeprefix(PREFIX)
+        known = list(self.config["objects"])
+        if name not in known:
+            raise unknown_name("goal", name, known)
+        return known.index(name)

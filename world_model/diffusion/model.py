@@ -1,0 +1,353 @@
+"""`VideoDiffusionWorldModel`: autoencoder + denoiser + vocabulary as a `WorldModel`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import ModelMixin
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from world_model.api import Generators, PhraseSpace, WorldModel
+from world_model.core import Context, Prediction, Reading
+from world_model.diffusion import adapters
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import (
+    Clip,
+    VideoDenoiser,
+    add_noise,
+    denoising_loss,
+)
+from world_model.diffusion.sampler import sample_future
+from world_model.shards import write_atomically
+from world_model.text.encoder import embed_phrases
+
+ADAPTED_LAYERS = (
+    "attn1.to_q",
+    "attn1.to_k",
+    "attn1.to_v",
+    "attn1.to_out.0",
+    "attn2.to_q",
+    "attn2.to_k",
+    "attn2.to_v",
+    "attn2.to_out.0",
+    "ffn.net.0.proj",
+    "ffn.net.2",
+)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a checkpoint says besides weights (`world_model.json`).
+
+    Attributes:
+        phrases: Canonical phrase of each action.
+        inverses: Index of the action that undoes each action, or None.
+        chunk_length: F.
+        domain: Domain it was trained on.
+    """
+
+    phrases: tuple[str, ...]
+    inverses: tuple[int | None, ...]
+    chunk_length: int
+    domain: str
+
+
+class VideoDiffusionWorldModel(WorldModel):
+    """Masked conditional latent video diffusion (SlowFast-VGen section 3.1).
+
+    Past latents stay clean, future ones are denoised from pure noise in a few Euler
+    steps; latents are handed from chunk to chunk without decoding.
+
+    Args:
+        autoencoder: Frames <-> latents.
+        denoiser: The video network.
+        config: Vocabulary and chunk length.
+        num_context_frames: K.
+        num_sampling_steps: Euler steps per chunk.
+        max_batch: Clips per forward pass; larger batches are split by candidates.
+    """
+
+    def __init__(
+        self,
+        autoencoder: FrameAutoencoder,
+        denoiser: VideoDenoiser,
+        config: ModelConfig,
+        *,
+        num_context_frames: int = 2,
+        num_sampling_steps: int = 2,
+        max_batch: int = 128,
+    ) -> None:
+        for name, value in (
+            ("num_context_frames", num_context_frames),
+            ("num_sampling_steps", num_sampling_steps),
+            ("max_batch", max_batch),
+        ):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.denoiser = denoiser.eval().requires_grad_(False)
+        self.config = config
+        self.action_space = PhraseSpace(config.phrases, config.inverses)
+        self.chunk_length = config.chunk_length
+        self.num_context_frames = num_context_frames
+        self.num_sampling_steps = num_sampling_steps
+        self.max_batch = max_batch
+        self._embeddings = embed_phrases(config.phrases).to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.denoiser.parameters()).device
+
+    def with_phrases(self, phrases: Sequence[str]) -> VideoDiffusionWorldModel:
+        """The same model told the same actions in other words, one per action."""
+        config = replace(self.config, phrases=tuple(phrases))
+        return VideoDiffusionWorldModel(
+            self.autoencoder,
+            self.denoiser,
+            config,
+            num_context_frames=self.num_context_frames,
+            num_sampling_steps=self.num_sampling_steps,
+            max_batch=self.max_batch,
+        )
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """See `WorldModel.encode`."""
+        return self.autoencoder.encode(frames.to(self.device))
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """See `WorldModel.decode`."""
+        return self.autoencoder.decode(latents.to(self.device))
+
+    @torch.no_grad()
+    def predict(
+        self,
+        context: Context,
+        actions: Tensor,
+        *,
+        reading: Reading | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Prediction:
+        """See `WorldModel.predict`."""
+        reading = reading or Reading()
+        past = reading.past or context
+        assert past.latents is not None
+        num_frames = self.chunk_length if all_frames else 1
+        shape = past.latents.shape
+        noise = self._shared_noise(num_frames, shape[-3:], generator)
+        noise = noise.expand(-1, shape[1], -1, -1, -1, -1)
+        clip = self._clip(past, actions, noise, reading)
+        parts = []
+        width = max(1, self.max_batch // shape[0])
+        for first in range(0, shape[1], width):
+            part = _columns(clip, shape[0], shape[1], first, width)
+            out = self._sample(part, reading.adapter, reading.guidance)
+            parts.append(out.reshape(shape[0], -1, *out.shape[1:]))
+        return Prediction(torch.cat(parts, dim=1))
+
+    def attach_adapter(self) -> dict[str, tuple[int, int]]:
+        """See `Adaptable.attach_adapter`."""
+        adapters.attach(self.denoiser, ADAPTED_LAYERS)
+        return adapters.layer_shapes(self.denoiser)
+
+    def write_loss(
+        self,
+        latents: Tensor,
+        actions: Tensor | None,
+        times: Tensor,
+        noise_levels: Tensor,
+        noise: Tensor,
+        adapter: dict[str, Tensor],
+        num_past: int,
+    ) -> Tensor:
+        """See `Adaptable.write_loss`."""
+        num_slots, num_clips, length = latents.shape[:3]
+
+        def flat(x: Tensor) -> Tensor:
+            return x.reshape(num_slots * num_clips, *x.shape[2:])
+
+        clean, eps, levels = flat(latents), flat(noise), flat(noise_levels)
+        clip = Clip(
+            latents=add_noise(clean, eps, levels),
+            noise_levels=levels,
+            actions=self._action_embeddings(
+                None if actions is None else flat(actions), len(clean), length
+            ),
+            times=flat(times),
+            num_extra=0,
+            num_past=num_past,
+        )
+        with adapters.using(self.denoiser, adapter):
+            loss = denoising_loss(self.denoiser, clip, clean, eps)
+        return loss.reshape(num_slots, num_clips, length)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes autoencoder, denoiser and `world_model.json`."""
+        folder = Path(folder)
+        self.autoencoder.save_pretrained(folder / "autoencoder")
+        self.denoiser.save_pretrained(folder / "denoiser")
+        text = json.dumps(vars(self.config), indent=2).encode()
+        # Last: a folder without it is no world model, whatever else it holds.
+        write_atomically(folder / "world_model.json", lambda f: f.write(text))
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, device: str = "cpu", **options: Any
+    ) -> VideoDiffusionWorldModel:
+        """Loads what `save_pretrained` wrote; nothing is ever downloaded.
+
+        Args:
+            folder: The folder.
+            device: Where the weights go.
+            **options: Keyword arguments of the class.
+
+        Raises:
+            FileNotFoundError: If the folder holds no world model.
+            ValueError: If a file is damaged or does not fit its configuration.
+        """
+        folder = Path(folder)
+        path = folder / "world_model.json"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"`weights` must be a folder with world_model.json, got {folder}: "
+                "train one with `python -m world_model.train`, or name another."
+            )
+        try:
+            config = _read_config(path)
+            autoencoder = _load(FrameAutoencoder, folder / "autoencoder")
+            denoiser = _load(VideoDenoiser, folder / "denoiser")
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"The weights in {folder} are missing, damaged or do not fit their "
+                f"configuration ({error}): restore the folder."
+            ) from error
+        return cls(autoencoder.to(device), denoiser.to(device), config, **options)
+
+    def _sample(
+        self, clip: Clip, adapter: dict[str, Tensor] | None, guidance: float
+    ) -> Tensor:
+        def flow(c: Clip) -> Tensor:
+            with adapters.using(self.denoiser, adapter):
+                on = self.denoiser.flow(c)
+            if not guidance:
+                return on
+            return on + guidance * (on - self.denoiser.flow(c))
+
+        return sample_future(flow, clip, num_steps=self.num_sampling_steps)
+
+    def _shared_noise(
+        self, num_frames: int, shape: Sequence[int], generator: Generators
+    ) -> Tensor:
+        """Noise (B, 1, F, c, h, w), the same for all candidates of an episode."""
+        size = (len(generator), 1, num_frames, *shape)
+        return randn_tensor(size, generator=list(generator), device=self.device)
+
+    def _clip(
+        self, past: Context, actions: Tensor, noise: Tensor, reading: Reading
+    ) -> Clip:
+        """The denoiser's input for B x N contexts, flattened slot-major."""
+        assert past.latents is not None
+        num_past, num_future = past.latents.shape[2], noise.shape[2]
+        led_to = actions[..., None].expand(-1, -1, num_future)
+        ids = torch.cat([past.actions, led_to], dim=2).flatten(0, 1)
+        times = torch.zeros(num_past + num_future, device=self.device)
+        times[num_past:] = torch.arange(1, num_future + 1) / num_future
+        clip = Clip(
+            latents=torch.cat([past.latents, noise], dim=2).flatten(0, 1),
+            noise_levels=(times > 0).float().expand(len(ids), -1),
+            actions=self._action_embeddings(ids, len(ids), len(times)),
+            times=times.expand(len(ids), -1),
+            num_extra=0,
+            num_past=num_past,
+        )
+        return clip if reading.frames is None else _with_extra(clip, reading, noise)
+
+    def _action_embeddings(
+        self, ids: Tensor | None, num_clips: int, length: int
+    ) -> Tensor:
+        """Embeddings (M, L, E) of actions (M, L-1); zeros for the first frame."""
+        size = (num_clips, length, self._embeddings.shape[1])
+        out = torch.zeros(size, device=self.device)
+        if ids is not None:
+            out[:, 1:] = self._embeddings[ids]
+        return out
+
+
+def _read_config(path: Path) -> ModelConfig:
+    fields = json.loads(path.read_text())
+    for name in ("phrases", "inverses"):
+        fields[name] = tuple(fields[name])
+    return ModelConfig(**fields)
+
+
+def _load(kind: type[ModelMixin], folder: Path) -> Any:
+    """A network in single precision, with every weight from the file.
+
+    Raises:
+        FileNotFoundError: If there is no such folder (diffusers would go online).
+        ValueError: If names do not fit (diffusers would draw them at random).
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    network, report = kind.from_pretrained(
+        folder, output_loading_info=True, local_files_only=True
+    )
+    wrong = [*report["missing_keys"], *report["unexpected_keys"]]
+    if wrong:
+        raise ValueError(f"{len(wrong)} weights do not fit, such as {wrong[0]}")
+    return network.float()
+
+
+def _columns(
+    clip: Clip, num_episodes: int, num_candidates: int, first: int, width: int
+) -> Clip:
+    """Candidates first .. first+width of every episode."""
+
+    def cut(x: Tensor) -> Tensor:
+        grid = x.reshape(num_episodes, num_candidates, *x.shape[1:])
+        return grid[:, first : first + width].flatten(0, 1)
+
+    return replace(
+        clip,
+        latents=cut(clip.latents),
+        noise_levels=cut(clip.noise_levels),
+        actions=cut(clip.actions),
+        times=cut(clip.times),
+    )
+
+
+def _with_extra(clip: Clip, reading: Reading, noise: Tensor) -> Clip:
+    """The clip with the reading's frames in front.
+
+    Those that say nothing are marked as in training: pure noise, level 1. The noise
+    is the future's, flipped, so that the two do not look like one frame.
+    """
+    assert reading.frames is not None
+    frames = reading.frames.flatten(0, 1)
+    valid = torch.ones(len(frames), dtype=torch.bool)
+    if reading.frames_valid is not None:
+        valid = reading.frames_valid.flatten()
+    valid = valid.to(frames.device)[:, None]
+    filler = noise[:, :, -1:].flip(-1).flatten(0, 1)
+    frames = torch.where(valid[..., None, None, None], frames, filler)
+    size = frames.shape[:2]
+    actions = clip.actions.new_zeros(*size, clip.actions.shape[-1])
+    return replace(
+        clip,
+        latents=torch.cat([frames, clip.latents], dim=1),
+        noise_levels=torch.cat(
+            [(~valid).float().expand(size), clip.noise_levels], dim=1
+        ),
+        actions=torch.cat([actions, clip.actions], dim=1),
+        times=torch.cat([clip.times.new_zeros(size), clip.times], dim=1),
+        num_extra=size[1],
+    )

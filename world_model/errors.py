@@ -1,0 +1,26 @@
+"""Error texts that several packages share: the rule, the value, the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
+    """The error for a name that is not registered, with the nearest known one.
+
+    Args:
+        kind: What the name stands for, e.g. "planner".
+        name: What was asked for.
+        available: The names that exist.
+
+    Returns:
+        An error to raise, e.g. "Unknown planner 'cemm'. Did you mean 'cem'?
+        Available: cem, icem."
+    """
+    names = sorted(available)
+    lowered = {known.lower(): known for known in names}
+    nearest = difflib.get_close_matches(name.lower(), list(lowered), n=1)
+    hint = f" Did you mean '{lowered[nearest[0]]}'?" if nearest else ""
+    known = ", ".join(names) or "none"
+    return ValueError(f"Unknown {kind} '{name}'.{hint} Available: {known}.")

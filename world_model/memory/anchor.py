@@ -1,0 +1,82 @@
+"""`AnchorMemory`: the first frames of the episode stay in view (Streaming-T2V)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from world_model.api import Memory, WorldModel, with_latents
+from world_model.core import Chunk, Context, Reading
+
+
+class AnchorMemory(Memory):
+    """Keeps the latents of the first frame and chunk ends of an episode.
+
+    Streaming-T2V (Henschel et al. 2024) conditions every chunk on an anchor frame
+    from the first one; here it enters through the world model's extra-frame slot.
+
+    Args:
+        world_model: Encodes the frames.
+        num_frames: Anchors kept; the shipped models were trained with one.
+    """
+
+    stores_frames: ClassVar[bool] = True
+
+    def __init__(self, world_model: WorldModel, *, num_frames: int = 1) -> None:
+        if num_frames < 1:
+            raise ValueError(f"`num_frames` must be at least 1, got {num_frames}.")
+        self.world_model = world_model
+        self.num_frames = num_frames
+        self._anchors: list[Tensor] = []
+
+    def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
+        """Drops the anchors."""
+        self._anchors = [torch.empty(0)] * num_episodes
+
+    def write(self, chunk: Chunk) -> None:
+        """Keeps the frame before the first chunk, then the first chunk ends."""
+        before = with_latents(self.world_model, chunk.context.last(1)).latents
+        assert before is not None
+        after = self.world_model.encode(chunk.frames[:, -1:])
+        for slot in chunk.active.nonzero()[:, 0].tolist():
+            kept = self._anchors[slot] if len(self._anchors[slot]) else before[slot]
+            # Cloned: a view would keep the frames of all slots alive.
+            frames = torch.cat([kept, after[slot]])[: self.num_frames]
+            self._anchors[slot] = frames.clone()
+
+    def read(self, context: Context, actions: Tensor) -> Reading | None:
+        """The anchors of each episode, for all its candidates."""
+        length = max(len(frames) for frames in self._anchors)
+        if length == 0:
+            return None
+        blank = torch.zeros_like(next(x for x in self._anchors if len(x)))
+        frames = torch.stack(
+            [_filled(x if len(x) else blank, length) for x in self._anchors]
+        )
+        has_any = torch.tensor([len(x) > 0 for x in self._anchors])
+        num_candidates = actions.shape[1]
+        return Reading(
+            frames=frames[:, None].expand(-1, num_candidates, *[-1] * 4),
+            frames_valid=has_any[:, None].expand(-1, num_candidates),
+        )
+
+    def snapshot(self) -> list[Tensor]:
+        """See `Memory.snapshot`; anchors are replaced, never changed in place."""
+        return list(self._anchors)
+
+    def restore(self, state: list[Tensor]) -> None:
+        """See `Memory.restore`."""
+        self._anchors = list(state)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the anchors of the fullest slot."""
+        return max((x.nbytes for x in self._anchors), default=0)
+
+
+def _filled(frames: Tensor, length: int) -> Tensor:
+    """Anchors (S, c, h, w) with the last one repeated up to `length`."""
+    return frames[torch.arange(length).clamp(max=len(frames) - 1)]

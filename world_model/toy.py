@@ -1,0 +1,74 @@
+"""The toy world: a dot in a tiny image, whose optimum is known in closed form."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from world_model.api import Generators, PhraseSpace, WorldModel
+from world_model.core import Context, Prediction, Reading
+
+
+class DotWorldModel(WorldModel):
+    """A dot that each action moves by one pixel; images are their own latents.
+
+    The optimum is known: `dot_distance` actions lead from one image to another. The
+    dot stops at the border, moves in the last frame of a chunk and needs no memory:
+    readings are ignored.
+
+    Args:
+        chunk_length: F.
+    """
+
+    SIZE = 8
+    STEPS = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
+
+    def __init__(self, chunk_length: int = 2) -> None:
+        self.action_space = PhraseSpace(("up", "down", "left", "right"), (1, 0, 3, 2))
+        self.chunk_length = chunk_length
+        self.num_context_frames = 2
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """The identity."""
+        return frames
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The identity."""
+        return latents
+
+    def predict(
+        self,
+        context: Context,
+        actions: Tensor,
+        *,
+        reading: Reading | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Prediction:
+        """Moves the dot of every candidate."""
+        assert context.latents is not None
+        before = context.latents[:, :, -1]
+        position = dot_position(before) + self.STEPS[actions]
+        after = draw_dot(position.clamp(0, self.SIZE - 1))
+        num_waiting = self.chunk_length - 1 if all_frames else 0
+        return Prediction(torch.stack([before] * num_waiting + [after], dim=2))
+
+
+def draw_dot(position: Tensor) -> Tensor:
+    """Images (..., 3, 8, 8) in {-1, 1} of dots at (row, column), (..., 2)."""
+    size = DotWorldModel.SIZE
+    index = position[..., 0] * size + position[..., 1]
+    flat = nn.functional.one_hot(index, size * size).float() * 2 - 1
+    image = flat.unflatten(-1, (1, size, size))
+    return image.expand(*position.shape[:-1], 3, size, size)
+
+
+def dot_position(images: Tensor) -> Tensor:
+    """(row, column) of the brightest pixel, (..., 2) int64."""
+    index = images.mean(dim=-3).flatten(-2).argmax(dim=-1)
+    return torch.stack([index // images.shape[-1], index % images.shape[-1]], dim=-1)
+
+
+def dot_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Fewest actions from images `a` to `b` (..., 3, 8, 8) of the toy world, (...)."""
+    return (dot_position(a) - dot_position(b)).abs().sum(dim=-1)

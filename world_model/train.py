@@ -1,0 +1,93 @@
+"""Trains a world model: `python -m world_model.train stage=autoencoder|slow|objective`.
+
+Every stage reads the data sets that `python -m envs.collect` wrote and continues
+from its newest checkpoint.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from world_model.errors import unknown_name
+
+
+@hydra.main(config_path="../configs", config_name="train", version_base="1.3")
+def main(cfg: DictConfig) -> None:
+    """Runs one stage."""
+    stages = {
+        "fit": _fit,
+        "autoencoder": _autoencoder,
+        "slow": _slow,
+        "classifier": _classifier,
+    }
+    if cfg.stage not in stages:
+        raise unknown_name("stage", cfg.stage, stages)
+    if cfg.threads:
+        import torch
+
+        torch.set_num_threads(cfg.threads)
+    output = Path(cfg.output)
+    output.mkdir(parents=True, exist_ok=True)
+    stages[cfg.stage](cfg, Path(cfg.data), output)
+    print(f"results: {output}")
+
+
+def _fit(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.autoencoder import AutoencoderConfig, fit_autoencoder
+
+    model = FrameAutoencoder(**OmegaConf.to_object(cfg.autoencoder))
+    config = AutoencoderConfig(**OmegaConf.to_object(cfg.autoencoder_training))
+    fit_autoencoder(model, data, output, config)
+
+
+def _autoencoder(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.autoencoder import AutoencoderConfig, train_correction
+
+    model = FrameAutoencoder.from_pretrained(output / "autoencoder")
+    config = AutoencoderConfig(**OmegaConf.to_object(cfg.autoencoder_training))
+    train_correction(model, data, output, config)
+
+
+def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
+    import torch
+    from accelerate.utils import set_seed
+
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.shards import read_meta
+    from world_model.text.encoder import embed_phrases
+    from world_model.text.phrases import PARAPHRASES
+    from world_model.training.clips import ClipMix
+    from world_model.training.latents import encode_dataset
+    from world_model.training.slow import SlowConfig, train_slow
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    episodes = encode_dataset(data, autoencoder.to(device), device)
+    wordings = [embed_phrases(PARAPHRASES[p]) for p in read_meta(data).phrases]
+    fields = OmegaConf.to_object(cfg.slow)
+    mix = ClipMix(**fields.pop("mix", {}))
+    config = SlowConfig(**fields, mix=mix)
+    set_seed(config.seed)
+    denoiser = VideoDenoiser(**OmegaConf.to_object(cfg.denoiser))
+    if cfg.init:
+        denoiser = VideoDenoiser.from_pretrained(cfg.init)
+    train_slow(denoiser, episodes, wordings, output, config)
+
+
+def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.classifier import ClassifierConfig, train_classifier
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    config = ClassifierConfig(**OmegaConf.to_object(cfg.classifier))
+    train_classifier(autoencoder, data, output, config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Stage one: fits the projection, trains the decoder's correction, then freezes both.
+
+Latents depend on the projection alone, so the correction may be trained before,
+after or long after the stages that work on latents.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional
+
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.frames import to_env, to_model
+from world_model.training.latents import load_images
+from world_model.training.progress import Log, save_grid
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Hyper-parameters of stage one.
+
+    Attributes:
+        num_steps: Optimiser steps of the correction.
+        batch_size: Images per step.
+        learning_rate: Peak rate of AdamW.
+        latent_noise: Largest standard deviation of the noise added to the latents:
+            what the diffusion model gets wrong must still decode.
+        edge_weight: Weight of the L1 error of image differences (sharp edges).
+        seed: Seeds batches and noise.
+        mixed_precision: "no" or "bf16".
+        num_held_out: Images kept for validation.
+        num_fit: Images the projection is fitted on.
+    """
+
+    num_steps: int = 3000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    latent_noise: float = 0.2
+    edge_weight: float = 1.0
+    seed: int = 0
+    mixed_precision: str = "bf16"
+    num_held_out: int = 256
+    num_fit: int = 4096
+
+
+def fit_autoencoder(
+    model: FrameAutoencoder, data: Path, output: Path, config: AutoencoderConfig
+) -> FrameAutoencoder:
+    """Fits the projection of `model` and saves it to output/autoencoder."""
+    images = load_images(data, stride=5)
+    rng = np.random.default_rng([config.seed, 0])
+    picked = rng.permutation(len(images))[: config.num_fit]
+    model.fit(to_model(images[picked]))
+    model.save_pretrained(output / "autoencoder")
+    return model
+
+
+def train_correction(
+    model: FrameAutoencoder, data: Path, output: Path, config: AutoencoderConfig
+) -> FrameAutoencoder:
+    """Trains the decoder's correction and saves to output/autoencoder."""
+    images = load_images(data, stride=1)
+    rng = np.random.default_rng([config.seed, 1])
+    order = rng.permutation(len(images))
+    held_out, train = order[: config.num_held_out], order[config.num_held_out :]
+    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 100, config.num_steps)
+    model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
+    log = Log(output / "autoencoder.csv")
+    for step in track(range(config.num_steps), description="autoencoder"):
+        rng = np.random.default_rng([config.seed, 2, step])
+        batch = to_model(images[rng.choice(train, config.batch_size)])
+        with accelerator.autocast():
+            loss = _loss(model, batch.to(accelerator.device), config, rng)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if step % 250 == 0 or step == config.num_steps - 1:
+            psnr = evaluate(model, to_model(images[held_out]))
+            log.write(step=step, loss=loss.item(), psnr=psnr)
+    held = to_model(images[held_out[:16]])
+    with torch.no_grad():
+        pairs = torch.cat([held, model.decode(model.encode(held))])
+    save_grid(to_env(pairs), output / "autoencoder.png", columns=16)
+    model.eval().save_pretrained(output / "autoencoder")
+    return model
+
+
+@torch.no_grad()
+def evaluate(model: FrameAutoencoder, images: Tensor) -> float:
+    """PSNR [dB] of reconstructions of `images` (M, C, H, W)."""
+    error = (model.decode(model.encode(images)) - images).square()
+    return 10 * math.log10(4 / float(error.mean()))
+
+
+def _loss(
+    model: FrameAutoencoder,
+    images: Tensor,
+    config: AutoencoderConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    latents = model.encode(images)
+    noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
+    scale = rng.uniform(0, config.latent_noise, (len(images), 1, 1, 1))
+    noisy = latents + (noise * torch.from_numpy(scale).float()).to(latents.device)
+    decoded = model.raw_decode(noisy).float()
+    loss = functional.l1_loss(decoded, images) + functional.mse_loss(decoded, images)
+    return loss + config.edge_weight * _edge_error(decoded, images)
+
+
+def _edge_error(a: Tensor, b: Tensor) -> Tensor:
+    """L1 error of horizontal and vertical differences."""
+    return sum(
+        (functional.l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (-1, -2)),
+        start=a.new_zeros(()),
+    )

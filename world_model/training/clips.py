@@ -1,0 +1,200 @@
+"""Episodes of latents -> training clips, with the noise modes that memories use.
+
+Modes (shares are `ClipMix` fields):
+
+* conditional: the past is clean (sometimes slightly noised, and told so), the
+  future has one noise level: SlowFast-VGen section 3.1;
+* independent: a noise level per frame, after Diffusion Forcing;
+* joint: all frames at one noise level and no action: what the paper's Temp-LoRA
+  is trained on (section 3.2), which slow weights must therefore know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from world_model.diffusion.denoiser import Clip, add_noise
+
+CONDITIONAL, INDEPENDENT, JOINT = range(3)
+
+
+@dataclass(frozen=True)
+class ClipMix:
+    """Shares of the kinds of training clips; each in [0, 1]."""
+
+    short: float = 0.7
+    extra: float = 0.35
+    conditional: float = 0.65
+    independent: float = 0.15
+    pure_noise: float = 0.15
+    reverse: float = 0.5
+    num_past: dict[int, float] = field(
+        default_factory=lambda: {1: 0.15, 2: 0.7, 4: 0.15}
+    )
+
+
+@dataclass(frozen=True)
+class LatentEpisodes:
+    """All episodes of a data set, encoded.
+
+    Attributes:
+        latents: (E, 1 + T*F, c, h, w) half precision, on the CPU.
+        actions: (E, T) int64.
+        moved: (E, T) bool.
+        chunk_length: F.
+        inverses: Index of the inverse action, -1 where there is none.
+    """
+
+    latents: Tensor
+    actions: np.ndarray
+    moved: np.ndarray
+    chunk_length: int
+    inverses: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """A noised batch and what is needed for its loss.
+
+    Attributes:
+        clip: Input of the denoiser; its `actions` are still empty.
+        action_ids: (M, L) int64, -1 where a frame has no action.
+        clean: (M, L, c, h, w).
+        noise: Like `clean`.
+        loss_frames: (M, L) float weights in {0, 1}.
+    """
+
+    clip: Clip
+    action_ids: Tensor
+    clean: Tensor
+    noise: Tensor
+    loss_frames: Tensor
+
+
+def sample_batch(
+    data: LatentEpisodes, mix: ClipMix, batch_size: int, rng: np.random.Generator
+) -> TrainingBatch:
+    """Draws one batch; all its clips have the same layout of frames."""
+    short = rng.random() < mix.short
+    sizes = sorted(mix.num_past)
+    num_past = int(rng.choice(sizes, p=[mix.num_past[k] for k in sizes]))
+    extra = rng.random() < mix.extra
+    frames, ids, times, episode = _indices(data, mix, batch_size, num_past, short, rng)
+    clean = data.latents[episode[:, None], torch.from_numpy(frames)].float()
+    levels, mode = _noise_levels(mix, batch_size, clean.shape[1], num_past, rng)
+    ids[mode == JOINT] = -1
+    weights = np.ones(levels.shape, np.float32)
+    weights[mode == CONDITIONAL, :num_past] = 0
+    if extra:
+        slot, slot_level = _extra_frames(data, frames, episode, rng)
+        clean = torch.cat([slot[:, None], clean], dim=1)
+        levels = np.concatenate([slot_level[:, None], levels], axis=1)
+        ids, times, weights = (
+            np.concatenate([np.full((batch_size, 1), fill, x.dtype), x], axis=1)
+            for x, fill in ((ids, -1), (times, 0), (weights, 0))
+        )
+    noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
+    t = torch.from_numpy(levels.astype(np.float32))
+    clip = Clip(
+        latents=add_noise(clean, noise, t),
+        noise_levels=t,
+        actions=torch.empty(0),
+        times=torch.from_numpy(times),
+        num_extra=int(extra),
+        num_past=num_past,
+    )
+    weights_tensor = torch.from_numpy(weights)
+    return TrainingBatch(clip, torch.from_numpy(ids), clean, noise, weights_tensor)
+
+
+def _indices(
+    data: LatentEpisodes,
+    mix: ClipMix,
+    batch_size: int,
+    num_past: int,
+    short: bool,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Frame indices, action ids, times (M, L) and episodes (M,) of a batch."""
+    length = data.chunk_length
+    num_episodes, num_actions = data.actions.shape
+    episode = rng.integers(num_episodes, size=batch_size)
+    start = rng.integers(num_past - 1, num_actions, size=batch_size)
+    steps = np.arange(num_past)
+    # Forward in time: boundaries start-P+1 .. start, then chunk `start`.
+    past = (start[:, None] - num_past + 1 + steps) * length
+    chunks = start[:, None] - num_past + 1 + steps
+    offsets = np.array([length]) if short else np.arange(1, length + 1)
+    future = start[:, None] * length + offsets
+    ids = data.actions[episode[:, None], chunks].astype(np.int64)
+    # Backward: the same boundaries from the other end, with inverse actions.
+    back = (rng.random(batch_size) < mix.reverse) & np.all(
+        data.moved[episode[:, None], chunks] & (data.inverses[ids] >= 0), axis=1
+    )
+    back_past = (start[:, None] + 1 - steps) * length
+    back_future = (start[:, None] + 1 - num_past + 1) * length - offsets
+    back_ids = data.inverses[ids[:, ::-1]]
+    frames = np.concatenate(
+        [
+            np.where(back[:, None], back_past, past),
+            np.where(back[:, None], back_future, future),
+        ],
+        axis=1,
+    )
+    ids = np.where(back[:, None], back_ids, ids)
+    led_to = np.concatenate(
+        [np.full((batch_size, 1), -1), ids[:, :-1], ids[:, -1:].repeat(len(offsets), 1)],
+        axis=1,
+    )
+    times = np.zeros(frames.shape, np.float32)
+    times[:, num_past:] = offsets / length
+    return frames, led_to, times, episode
+
+
+def _noise_levels(
+    mix: ClipMix,
+    batch_size: int,
+    num_frames: int,
+    num_past: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noise levels (M, L) and the mode of each clip, (M,)."""
+
+    def draw(*shape: int) -> np.ndarray:
+        levels = rng.uniform(0.001, 1.0, size=shape)
+        return np.where(rng.random(shape) < mix.pure_noise, 1.0, levels)
+
+    one = draw(batch_size)[:, None].repeat(num_frames, 1)
+    conditional = one.copy()
+    # Slightly wrong pasts, told as such, keep long open-loop rollouts from rotting.
+    told = rng.uniform(0, 0.3, (batch_size, 1)) * (rng.random((batch_size, 1)) < 0.5)
+    conditional[:, :num_past] = told
+    independent = draw(batch_size, num_frames)
+    bounds = np.cumsum([mix.conditional, mix.independent])
+    mode = np.searchsorted(bounds, rng.random(batch_size), side="right")
+    return np.stack([conditional, independent, one])[mode, np.arange(batch_size)], mode
+
+
+def _extra_frames(
+    data: LatentEpisodes,
+    frames: np.ndarray,
+    episode: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[Tensor, np.ndarray]:
+    """A frame from elsewhere per clip and its noise level.
+
+    A quarter are the (slightly noised) true target, a third another chunk end of
+    the episode, the rest empty, which is said by pure noise.
+    """
+    size = len(episode)
+    boundaries = rng.integers(data.actions.shape[1] + 1, size=size) * data.chunk_length
+    kind = rng.random(size)
+    index = np.where(kind < 0.3, frames[:, -1], boundaries)
+    level = np.where(kind < 0.3, rng.uniform(0, 0.3, size), 0.0)
+    level = np.where(kind > 0.65, 1.0, level)
+    latents = data.latents[torch.from_numpy(episode), torch.from_numpy(index)]
+    return latents.float(), level

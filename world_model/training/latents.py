@@ -1,0 +1,73 @@
+"""Data sets -> tensors held in memory: frames for the autoencoder, latents for the rest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.frames import to_model
+from world_model.shards import read_meta, read_shards
+from world_model.training.clips import LatentEpisodes
+
+
+def load_images(folder: Path, stride: int) -> np.ndarray:
+    """Every `stride`-th frame of every episode, (M, H, W, C) uint8."""
+    return np.concatenate(
+        [s["frames"][:, ::stride].reshape(-1, *s["frames"].shape[2:])
+         for s in read_shards(folder)]
+    )
+
+
+@torch.no_grad()
+def encode_dataset(
+    folder: Path, autoencoder: FrameAutoencoder, device: torch.device
+) -> LatentEpisodes:
+    """Encodes a whole data set once; the result is cached beside it.
+
+    The cache is keyed by the autoencoder's weights, so that a new autoencoder
+    never meets old latents.
+    """
+    meta = read_meta(folder)
+    shards = list(read_shards(folder))
+    cache = folder / f"latents-{fingerprint(autoencoder)}-{len(shards)}.pt"
+    if cache.exists():
+        latents = torch.load(cache, weights_only=True)
+    else:
+        latents = torch.cat(
+            [_encode(s["frames"], autoencoder, device)
+             for s in track(shards, description="encoding")]
+        )
+        torch.save(latents, cache)
+    return LatentEpisodes(
+        latents=latents,
+        actions=np.concatenate([s["actions"] for s in shards]).astype(np.int64),
+        moved=np.concatenate([s["moved"] for s in shards]),
+        chunk_length=meta.chunk_length,
+        inverses=np.array([-1 if i is None else i for i in meta.inverses]),
+    )
+
+
+def fingerprint(autoencoder: FrameAutoencoder) -> str:
+    """Eight hex digits that change with whatever decides the latents."""
+    digest = hashlib.sha256()
+    for _, tensor in sorted(autoencoder.named_buffers()):
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
+def _encode(
+    frames: np.ndarray, autoencoder: FrameAutoencoder, device: torch.device
+) -> Tensor:
+    flat = frames.reshape(-1, *frames.shape[2:])
+    out = [
+        autoencoder.encode(to_model(flat[i : i + 256]).to(device)).half().cpu()
+        for i in range(0, len(flat), 256)
+    ]
+    latents = torch.cat(out)
+    return latents.reshape(*frames.shape[:2], *latents.shape[1:])

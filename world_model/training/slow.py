@@ -1,0 +1,214 @@
+"""Stage two, slow learning: trains the denoiser on encoded episodes."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from diffusers.training_utils import EMAModel
+from rich.progress import track
+from torch import Tensor
+
+from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
+from world_model.diffusion.sampler import sample_future
+from world_model.training.clips import (
+    ClipMix,
+    LatentEpisodes,
+    TrainingBatch,
+    sample_batch,
+)
+from world_model.training.progress import Log
+
+
+@dataclass(frozen=True)
+class SlowConfig:
+    """Hyper-parameters of slow learning.
+
+    Attributes:
+        num_steps: Optimiser steps.
+        batch_size: Clips per step.
+        learning_rate: Peak rate of AdamW.
+        warmup: Steps of linear warm-up before the cosine.
+        ema_decay: Decay of the exponential moving average that is shipped.
+        seed: Seeds batches and noise; with it a resumed run repeats an unbroken one.
+        mixed_precision: "no" or "bf16".
+        checkpoint_every: Steps between checkpoints (optimiser included).
+        evaluate_every: Steps between validations.
+        held_out: Share of episodes kept for validation.
+        text_noise: Standard deviation of noise on phrase embeddings.
+        mix: Kinds of clips.
+    """
+
+    num_steps: int = 8000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup: int = 300
+    ema_decay: float = 0.999
+    seed: int = 0
+    mixed_precision: str = "bf16"
+    checkpoint_every: int = 500
+    evaluate_every: int = 500
+    held_out: float = 0.03
+    text_noise: float = 0.2
+    mix: ClipMix = field(default_factory=ClipMix)
+
+
+def train_slow(
+    denoiser: VideoDenoiser,
+    data: LatentEpisodes,
+    wordings: list[Tensor],
+    output: Path,
+    config: SlowConfig,
+) -> VideoDenoiser:
+    """Trains the denoiser and returns its moving average.
+
+    Args:
+        denoiser: The network, freshly made or warm.
+        data: Encoded episodes.
+        wordings: Embeddings (P, E) of each action's phrase and paraphrases.
+        output: Folder for checkpoints, log and the final weights.
+        config: Hyper-parameters.
+    """
+    train, held_out = split(data, config.held_out)
+    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    optimizer = torch.optim.AdamW(
+        denoiser.parameters(), lr=config.learning_rate, weight_decay=0.01
+    )
+    schedule = get_cosine_schedule_with_warmup(
+        optimizer, config.warmup, config.num_steps
+    )
+    network, optimizer, schedule = accelerator.prepare(denoiser, optimizer, schedule)
+    ema = EMAModel(
+        network.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75
+    )
+    accelerator.register_for_checkpointing(ema)
+    first = _resume(accelerator, output)
+    log = Log(output / "slow.csv")
+    for step in track(range(first, config.num_steps), description="slow learning"):
+        rng = np.random.default_rng([config.seed, 3, step])
+        batch = sample_batch(train, config.mix, config.batch_size, rng)
+        batch = with_actions(batch, wordings, rng, config.text_noise)
+        with accelerator.autocast():
+            loss = weighted_loss(network, batch, accelerator.device)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        ema.step(network.parameters())
+        done = step + 1
+        if done % config.checkpoint_every == 0 or done == config.num_steps:
+            _save(accelerator, output, done)
+        if done % config.evaluate_every == 0 or done == config.num_steps:
+            ema.store(network.parameters())
+            ema.copy_to(network.parameters())
+            log.write(
+                step=done, loss=loss.item(), **evaluate(network, held_out, wordings)
+            )
+            network.save_pretrained(output / "denoiser")
+            ema.restore(network.parameters())
+    ema.copy_to(network.parameters())
+    return network.eval()
+
+
+def split(
+    data: LatentEpisodes, held_out: float
+) -> tuple[LatentEpisodes, LatentEpisodes]:
+    """Training and held-out episodes (the last ones)."""
+    count = len(data.actions) - max(1, int(held_out * len(data.actions)))
+
+    def part(s: slice) -> LatentEpisodes:
+        return replace(
+            data, latents=data.latents[s], actions=data.actions[s], moved=data.moved[s]
+        )
+
+    return part(slice(0, count)), part(slice(count, None))
+
+
+def with_actions(
+    batch: TrainingBatch,
+    wordings: list[Tensor],
+    rng: np.random.Generator,
+    text_noise: float = 0.0,
+) -> TrainingBatch:
+    """Fills in phrase embeddings, a random wording per frame."""
+    ids = batch.action_ids.numpy()
+    embeddings = torch.zeros(*ids.shape, wordings[0].shape[-1])
+    for action, table in enumerate(wordings):
+        rows = np.nonzero(ids == action)
+        # One wording per clip and action keeps the frames of a chunk consistent.
+        pick = rng.integers(len(table), size=len(ids))[rows[0]]
+        embeddings[rows] = table[pick]
+    if text_noise:
+        noise = rng.standard_normal(embeddings.shape, dtype=np.float32)
+        present = torch.from_numpy(ids >= 0)[..., None]
+        embeddings = embeddings + present * text_noise * torch.from_numpy(noise)
+    return replace(batch, clip=replace(batch.clip, actions=embeddings))
+
+
+def weighted_loss(
+    network: VideoDenoiser, batch: TrainingBatch, device: torch.device
+) -> Tensor:
+    """Mean loss over the frames that count."""
+    clip = batch.clip.to(device)
+    loss = denoising_loss(network, clip, batch.clean.to(device), batch.noise.to(device))
+    weights = batch.loss_frames.to(device)
+    return (loss * weights).sum() / weights.sum()
+
+
+@torch.no_grad()
+def evaluate(
+    network: VideoDenoiser, held_out: LatentEpisodes, wordings: list[Tensor]
+) -> dict[str, float]:
+    """Latent-space error of two-step predictions, per action.
+
+    Returns:
+        For each action, `skill_<action>`: 10 log10 of (error of repeating the last
+        frame / error of the prediction) [dB], on fixed held-out clips.
+    """
+    mix = ClipMix(short=1.0, extra=0.0, conditional=1.0, reverse=0.0, num_past={2: 1.0})
+    rng = np.random.default_rng(0)
+    batch = with_actions(sample_batch(held_out, mix, 512, rng), [w[:1] for w in wordings], rng)
+    past = batch.clean[:, :-1]
+    noise = torch.from_numpy(rng.standard_normal(past[:, :1].shape, dtype=np.float32))
+    clip = replace(
+        batch.clip,
+        latents=torch.cat([past, noise], dim=1),
+        noise_levels=torch.tensor([0.0, 0.0, 1.0]).expand(len(past), -1),
+    )
+    device = next(network.parameters()).device
+    predicted = sample_future(network.flow, clip.to(device), num_steps=2).cpu()
+    target = batch.clean[:, -1:]
+    ids = batch.action_ids[:, -1]
+    result = {}
+    for action in range(len(wordings)):
+        rows = ids == action
+        error = (predicted - target)[rows].square().mean()
+        repeat = (past[:, -1:] - target)[rows].square().mean()
+        result[f"skill_{action}"] = 10 * math.log10(float(repeat / error))
+    return result
+
+
+
+def _save(accelerator: Accelerator, output: Path, step: int) -> None:
+    """Writes a checkpoint under a new name, then drops the older ones."""
+    folder = output / f"checkpoint-{step:07d}"
+    accelerator.save_state(str(folder.with_suffix(".tmp")))
+    folder.with_suffix(".tmp").rename(folder)
+    for old in sorted(output.glob("checkpoint-*"))[:-1]:
+        shutil.rmtree(old)
+
+
+def _resume(accelerator: Accelerator, output: Path) -> int:
+    """Loads the newest checkpoint, if any, and returns the step to go on from."""
+    found = sorted(p for p in output.glob("checkpoint-*") if p.suffix != ".tmp")
+    if not found:
+        return 0
+    accelerator.load_state(str(found[-1]))
+    return int(found[-1].name.split("-")[1])
