@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("envs", "planners", "world_model", "eval")
-CONTRACTS = tuple(f"world_model.{x}" for x in ("api", "core", "frames", "errors"))
+CONTRACTS = tuple(
+    f"world_model.{name}"
+    for name in (
+        "api",
+        "core",
+        "errors",
+        "frames",
+        "policy_api",
+        "provenance",
+        "shards",
+    )
+)
 MAY_IMPORT = {
     "world_model": ("world_model",),
     "envs": ("envs", *CONTRACTS),

@@ -123,7 +123,8 @@ def read_shards(folder: Path) -> Iterator[dict[str, np.ndarray]]:
     """
     for path in sorted(Path(folder).glob("shard-*.npz")):
         try:
-            with np.load(path) as shard:
+            # Opened here: `np.load` forgets to close a file that is no archive.
+            with path.open("rb") as file, np.load(file) as shard:
                 yield dict(shard)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(

@@ -51,7 +51,7 @@ class LatticeEpisodes:
     """Training episodes as tables, for counting successes without rendering.
 
     Goals and starts are drawn as in `MemoryTaskEnv`, but for the tests of what is
-    in view.
+    in view and of the rivals.
 
     Args:
         domain: Simulator of the layouts.

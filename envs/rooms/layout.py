@@ -38,7 +38,7 @@ NICHE = (1.90, 0.84)
 JITTER = 0.03
 """Largest shift of an object from its niche, per axis [m]."""
 
-OUTER_WALLS = ("hub_wall", "tunnel_left", "tunnel_right")
+OUTER_WALLS = ("hub_wall", "tunnel_left", "tunnel_right", "curtain")
 OUTER_SIGNS = ("door", "plug")
 INNER_WALLS = ("chamber_floor", "inner", "gate", "left", "right", "outer")
 INNER_SIGNS = ("sign_left", "sign_right", "sign_outer", "board")

@@ -8,7 +8,7 @@ import numpy as np
 
 from envs.rooms.gl import mujoco
 from envs.rooms.lattice import STEP, Pose, wrap
-from envs.rooms.scene import CHASSIS_RADIUS, TRACK, WHEEL_RADIUS
+from envs.rooms.scene import CHASSIS_RADIUS, CURTAIN_GROUP, TRACK, WHEEL_RADIUS
 
 MAX_SUBSTEPS = 200
 """A blocked move, there and back, takes about 110 and at most 180."""
@@ -29,6 +29,9 @@ _BUMP_MARGIN = 0.02  # before the obstacle where the robot is already slow [m]
 _POSITION_TOLERANCE = 0.004  # [m]
 _YAW_TOLERANCE = 0.005  # [rad]
 _REST_SPEED = 0.03  # [m/s] and [rad/s]
+
+# Geom groups a beam is stopped by: all but the curtains.
+_FELT = np.array([g != CURTAIN_GROUP for g in range(6)], np.uint8)
 
 
 class Driver:
@@ -126,10 +129,10 @@ class Driver:
         return Pose(pose.x + free * ux, pose.y + free * uy, pose.yaw)
 
     def _beam(self, start: np.ndarray, direction: np.ndarray) -> float:
-        """Distance to the nearest visible surface that is not the robot [m]."""
+        """Distance to the nearest solid surface that is not the robot [m]."""
         geom = np.zeros(1, np.int32)
         reach = mujoco.mj_ray(
-            self._model, self._data, start, direction, None, 1, self._body, geom
+            self._model, self._data, start, direction, _FELT, 1, self._body, geom
         )
         return reach if reach >= 0 else math.inf
 

@@ -25,6 +25,9 @@ BUMPER_HEIGHT = 0.04
 TRACK = 0.18
 """Distance between the wheels' contact points [m]."""
 
+CURTAIN_GROUP = 2
+"""Geom group of what is seen but not felt."""
+
 _APOTHEM = 0.60
 _DOOR = 0.20
 _INNER = 1.22
@@ -210,7 +213,18 @@ def _chamber(k: int) -> list[str]:
         _box(f"{k}/gate#0", inner, (-door, door), (_LINTEL, _HEIGHT)),
         _box(f"{k}/outer#0", (_OUTER, _OUTER + _T), (-outer, outer), (0, _HEIGHT)),
         _sign(f"{k}/sign_outer", (_OUTER, 0, 0.42), 0, (0.35, 0.25)),
+        _curtain(k),
     ]
+
+
+def _curtain(k: int) -> str:
+    """What hides a chamber from outside; the robot drives through it."""
+    x, width = _INNER - _T - 0.01, _DOOR + _T
+    return (
+        f'<geom name="{k}/curtain#0" class="paint" type="box" '
+        f'group="{CURTAIN_GROUP}" pos="{x} 0 {_HEIGHT / 2}" '
+        f'size="0.004 {width} {_HEIGHT / 2}"/>'
+    )
 
 
 def _side_wall(k: int, side: int) -> str:

@@ -14,7 +14,13 @@ from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401 - registers the environments
 from envs.lattice import path_to
-from envs.memory_task_env import EXTRA_STEPS, OPTIMA, MemoryTaskEnv, tour_arrays
+from envs.memory_task_env import (
+    EXTRA_STEPS,
+    MIN_RIVALS,
+    OPTIMA,
+    MemoryTaskEnv,
+    tour_arrays,
+)
 from envs.tasks import MIN_SHOWN_FRAMES
 
 DOMAINS = [pytest.param("rooms", marks=pytest.mark.sim), "scroll"]
@@ -40,6 +46,13 @@ def solution(env: MemoryTaskEnv) -> list[int]:
     path = path_to(env.domain, env.domain.node, goals)
     assert path is not None
     return path
+
+
+def rival_goals(env: MemoryTaskEnv) -> list[Any]:
+    domain = env.domain
+    if env.task.name == "find_seen":
+        return [domain.found_nodes(name) for name in domain.objects]
+    return [[home] for home in domain.home_nodes()]
 
 
 def keys(value: Any) -> Iterator[str]:
@@ -80,6 +93,8 @@ def test_an_episode_is_fair(env, seed):
     assert env.budget == len(path) + EXTRA_STEPS
     assert env.challenge.hidden(env.domain)
     assert not env.challenge.solved(env.domain)
+    rivals = [path_to(env.domain, env.domain.node, g) for g in rival_goals(env)]
+    assert sum(len(p or []) in OPTIMA for p in rivals) >= MIN_RIVALS
     if env.task.name == "find_seen":
         target = env.challenge.target
         assert env.tour_summary.num_shown[target] >= MIN_SHOWN_FRAMES
@@ -122,6 +137,16 @@ def test_the_budget_ends_the_episode(env):
     # To and fro: never at the goal, which is at least four actions away.
     ends = [env.step(a)[2:4] for a in [2, undo[2]] * env.budget][: env.budget]
     assert ends == [(False, False)] * (env.budget - 1) + [(False, True)]
+
+
+def test_the_steps_that_policies_are_told_do_not_depend_on_the_goal(env):
+    told = []
+    for seed in SEEDS:
+        env.reset(seed=seed)
+        told.append(env.steps_left)
+        assert env.steps_left >= env.budget
+    env.step(0)
+    assert set(told) == {OPTIMA[-1] + EXTRA_STEPS} == {env.steps_left + 1}
 
 
 def test_nothing_that_stands_for_memory_is_shown(env):

@@ -1,12 +1,11 @@
 import dataclasses
 import json
-import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.run_spec import RunSpec, canonical_json, code_state, provenance, slug
+from eval.run_spec import RunSpec, canonical_json, provenance, slug
 
 SPEC = RunSpec(
     config={"planner": {"horizon": 4}, "seed": 0},
@@ -83,48 +82,3 @@ def test_provenance_names_code_libraries_machine_and_command():
     assert made["threads"] >= 1
     assert {"revision", "dirty", "changes", "python"} <= set(made)
     json.dumps(made)
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A repository with one committed source file."""
-    (tmp_path / "eval").mkdir()
-    (tmp_path / "eval" / "run.py").write_text("x = 1\n")
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "-m", "first")
-    return tmp_path.resolve()
-
-
-def git(root, *arguments):
-    names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", "-C", str(root), *names, *arguments], check=True)
-
-
-def test_a_clean_checkout_has_a_revision_and_no_changes(checkout):
-    state = code_state(checkout)
-    assert len(state["revision"]) == 40
-    assert (state["dirty"], state["changes"]) == (False, None)
-
-
-def test_changed_code_is_dirty_and_two_changes_differ(checkout):
-    (checkout / "eval" / "run.py").write_text("x = 2\n")
-    first = code_state(checkout)
-    (checkout / "eval" / "run.py").write_text("x = 3\n")
-    second = code_state(checkout)
-    assert first["dirty"]
-    assert second["dirty"]
-    assert first["changes"] != second["changes"]
-
-
-def test_a_new_source_file_is_dirty_but_a_promoted_row_is_not(checkout):
-    (checkout / "results").mkdir()
-    (checkout / "results" / "leaderboard.csv").touch()
-    assert not code_state(checkout)["dirty"]
-    (checkout / "eval" / "new.py").touch()
-    assert code_state(checkout)["dirty"]
-
-
-def test_a_folder_inside_someone_elses_checkout_has_no_revision(checkout):
-    state = code_state(checkout / "eval")
-    assert state == {"revision": None, "dirty": None, "changes": None}

@@ -25,6 +25,15 @@ def make_tiny(**options) -> VideoDiffusionWorldModel:
     return VideoDiffusionWorldModel(autoencoder, denoiser, config, **options)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Threads cost more than such small models take."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def tiny():
     return make_tiny()

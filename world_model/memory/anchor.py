@@ -49,12 +49,12 @@ class AnchorMemory(Memory):
 
     def read(self, context: Context, actions: Tensor) -> Reading | None:
         """The anchors of each episode, for all its candidates."""
-        length = max(len(frames) for frames in self._anchors)
-        if length == 0:
+        known = [x for x in self._anchors if len(x)]
+        if not known:
             return None
-        blank = torch.zeros_like(next(x for x in self._anchors if len(x)))
+        blank = torch.zeros_like(known[0])
         frames = torch.stack(
-            [_filled(x if len(x) else blank, length) for x in self._anchors]
+            [self._filled(x if len(x) else blank) for x in self._anchors]
         )
         has_any = torch.tensor([len(x) > 0 for x in self._anchors])
         num_candidates = actions.shape[1]
@@ -76,7 +76,10 @@ class AnchorMemory(Memory):
         """Bytes of the anchors of the fullest slot."""
         return max((x.nbytes for x in self._anchors), default=0)
 
+    def _filled(self, frames: Tensor) -> Tensor:
+        """Anchors (S, c, h, w), the last one repeated up to `num_frames`.
 
-def _filled(frames: Tensor, length: int) -> Tensor:
-    """Anchors (S, c, h, w) with the last one repeated up to `length`."""
-    return frames[torch.arange(length).clamp(max=len(frames) - 1)]
+        Always so many: what a slot reads must not depend on what others hold.
+        """
+        index = torch.arange(self.num_frames).clamp(max=len(frames) - 1)
+        return frames[index]
