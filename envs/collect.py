@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     """Collects `episodes` episodes of `actions` actions into `output`."""
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it reports its plug-ins
     collect(
-        cfg.domain,
+        cfg.domain.name,
         Path(cfg.output),
         episodes=cfg.episodes,
         actions=cfg.actions,
@@ -118,14 +119,26 @@ def collect_shard(
 
 
 def record_episode(
-    domain: Domain, rng: np.random.Generator, num_actions: int
+    domain: Domain,
+    rng: np.random.Generator,
+    num_actions: int,
+    *,
+    watch: Callable[[], None] = lambda: None,
 ) -> dict[str, np.ndarray]:
-    """One episode in a new layout; the arrays of `world_model.shards`."""
+    """One episode in a new layout; the arrays of `world_model.shards`.
+
+    Args:
+        domain: The simulator.
+        rng: Draws layout, start and actions.
+        num_actions: T.
+        watch: Called at rest, before the first and after every action.
+    """
     domain.reset(rng)
     nodes = reachable(domain, domain.node)
     domain.place(nodes[rng.integers(len(nodes))])
     frames = [domain.render()[None]]
     labels = [_labels(domain)]
+    watch()
     actions, moved = [], []
     plan: list[int] = []
     for _ in range(num_actions):
@@ -135,6 +148,7 @@ def record_episode(
         actions.append(action)
         moved.append(domain.node != before)
         labels.append(_labels(domain))
+        watch()
     visible, found = (np.stack(x) for x in zip(*labels, strict=True))
     return {
         "frames": np.concatenate(frames),

@@ -16,6 +16,8 @@ from world_model.policy_api import Objective, Policy
 
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
+    from world_model.classifier import GoalClassifier
+    from world_model.diffusion.model import VideoDiffusionWorldModel
 
 WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
 
@@ -30,6 +32,7 @@ class Parts:
         memory: The policy's memory, or None.
         world_model: The metered model, or None.
         objective: The planner's objective, or None.
+        device: Where the world model runs, or None.
     """
 
     policy: Policy
@@ -37,6 +40,7 @@ class Parts:
     memory: Memory | None = None
     world_model: MeteredWorldModel | None = None
     objective: Objective | None = None
+    device: str | None = None
 
 
 def check(cfg: DictConfig) -> None:
@@ -54,6 +58,12 @@ def check(cfg: DictConfig) -> None:
         raise ValueError(
             f"`split` must be val or test, got {cfg.split}: training seeds are "
             "never evaluated."
+        )
+    is_simulated = "planner" in cfg.planner and cfg.world_model.name == "simulator"
+    if is_simulated and cfg.memory.name != "none":
+        raise ValueError(
+            f"`world_model=simulator` takes no memory, got memory={cfg.memory.name}: "
+            "the true simulator has nothing to remember. Use memory=none."
         )
 
 
@@ -77,7 +87,8 @@ def build(cfg: DictConfig) -> Parts:
         memory,
         planner,
     )
-    return Parts(policy, make_env, memory, model, objective)
+    device = str(getattr(model.inner, "device", "cpu"))
+    return Parts(policy, make_env, memory, model, objective, device)
 
 
 def build_world_model(cfg: DictConfig) -> WorldModel:
@@ -89,8 +100,9 @@ def build_world_model(cfg: DictConfig) -> WorldModel:
         from envs.simulator_model import SimulatorModel
 
         codec = VideoDiffusionWorldModel.from_pretrained(weights(cfg, domain))
+        _check_domain(codec, cfg)
         return SimulatorModel(domain, codec=codec)
-    return VideoDiffusionWorldModel.from_pretrained(
+    model = VideoDiffusionWorldModel.from_pretrained(
         weights(cfg, domain),
         device=_device(cfg.world_model.device),
         num_context_frames=cfg.memory.get(
@@ -98,6 +110,8 @@ def build_world_model(cfg: DictConfig) -> WorldModel:
         ),
         num_sampling_steps=cfg.world_model.num_sampling_steps,
     )
+    _check_domain(model, cfg)
+    return model
 
 
 def weights(cfg: DictConfig, domain: str) -> Path:
@@ -112,7 +126,7 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
         from world_model.classifier import GoalClassifier
 
         folder = weights(cfg, cfg.task.domain) / "classifier"
-        classifier = GoalClassifier.from_pretrained(folder).eval()
+        classifier = _load_classifier(GoalClassifier, folder)
         return _instantiate(cfg.objective, classifier)
     return _instantiate(cfg.objective, model)
 
@@ -131,6 +145,33 @@ def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
         rule = instantiate(options.pop("rule"), model)
         return instantiate(options, model, rule)
     return instantiate(options, model)
+
+
+def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
+    """Refuses weights that were trained on another domain than the task's."""
+    if model.config.domain != cfg.task.domain:
+        raise ValueError(
+            f"`world_model.weights` must be trained on {cfg.task.domain}, got "
+            f"{weights(cfg, cfg.task.domain)} of {model.config.domain}: name other "
+            "weights or another task."
+        )
+
+
+def _load_classifier(kind: type[GoalClassifier], folder: Path) -> GoalClassifier:
+    # diffusers would look for a missing folder on the internet.
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"`objective=success_classifier` needs a classifier in {folder}, got no "
+            "such folder: train one with `python -m world_model.train "
+            "stage=classifier`."
+        )
+    try:
+        return kind.from_pretrained(folder, local_files_only=True).float().eval()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The classifier in {folder} is damaged or does not fit its "
+            f"configuration ({error}): restore the folder."
+        ) from error
 
 
 def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:

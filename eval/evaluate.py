@@ -29,7 +29,8 @@ class Episode:
         actions: Those actions.
         frames: Views at the start of the test and after every action, (H, W, C).
         plan_seconds: Time of every decision.
-        optimism: Predicted minus realised success of every decision that predicted.
+        predicted: Predicted success of every decision that predicted one.
+        recall: Columns about the imagined shortest path, if a model imagined it.
         write_seconds: Time spent in `observe`, tour included.
         denoiser_calls: Planning cost.
         memory_bytes: At the end.
@@ -43,6 +44,7 @@ class Episode:
     frames: list[np.ndarray] = field(default_factory=list)
     plan_seconds: list[float] = field(default_factory=list)
     predicted: list[float] = field(default_factory=list)
+    recall: dict[str, float | None] = field(default_factory=dict)
     write_seconds: float = 0.0
     denoiser_calls: float = 0.0
     memory_bytes: int = 0
@@ -57,6 +59,8 @@ class Episode:
         return {
             "seed": self.seed,
             "success": success,
+            **self.recall,
+            "delay": truth.delay,
             "spl": success * truth.optimum / max(self.steps, truth.optimum),
             "steps": self.steps,
             "optimum": truth.optimum,
@@ -79,6 +83,7 @@ def run_episodes(
     num_calls: Callable[[], int] = lambda: 0,
     memory_bytes: Callable[[], int] = lambda: 0,
     on_step: Callable[[], None] = lambda: None,
+    on_test: Callable[[list[Episode]], None] = lambda episodes: None,
 ) -> list[Episode]:
     """Runs one episode per environment, all in lockstep.
 
@@ -89,6 +94,7 @@ def run_episodes(
         num_calls: Reads the meter of denoiser calls.
         memory_bytes: Reads the memory's size per episode.
         on_step: Called after every tour step and every decision (progress bars).
+        on_test: Called once when the tests begin, before the first decision.
     """
     starts = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     goal = _goal(starts)
@@ -96,15 +102,16 @@ def run_episodes(
         Episode(seed, words) for seed, words in zip(seeds, goal.instructions, strict=True)
     ]
     policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
-    _watch_tours(policy, envs, episodes, on_step)
+    watch_tours(policy, envs, episodes, on_step)
     policy.relocate(np.stack([s["image"] for s in starts]))
+    on_test(episodes)
     _run_tests(policy, envs, starts, goal, episodes, num_calls, on_step)
     for episode in episodes:
         episode.memory_bytes = memory_bytes()
     return episodes
 
 
-def _watch_tours(
+def watch_tours(
     policy: Policy,
     envs: Sequence[MemoryTaskEnv],
     episodes: list[Episode],
@@ -114,9 +121,9 @@ def _watch_tours(
     before = np.stack([e.tour_summary.first_image for e in envs])
     for t in range(max(len(e.tour) for e in envs)):
         steps = [e.tour[t] if t < len(e.tour) else None for e in envs]
-        states = tuple(
-            e.tour_states[min(t, len(e.tour) - 1)] for e in envs
-        ) if policy.privileged else None
+        states = None
+        if policy.privileged:
+            states = tuple(e.tour_states[min(t, len(e.tour) - 1)] for e in envs)
         before = _tell(policy, steps, before, states, episodes)
         on_step()
 
@@ -164,7 +171,7 @@ def _decide(
     num_calls: Callable[[], int],
 ) -> np.ndarray:
     """One decision of all episodes; its costs are shared among the active ones."""
-    left = np.array([e.budget - x.steps for e, x in zip(envs, episodes, strict=True)])
+    left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), time.perf_counter()
     actions = policy.act(obs)

@@ -93,6 +93,26 @@ _ALL = (
         aggregation="proportion",
         required=True,
     ),
+    Metric(
+        "recall_lpips",
+        "",
+        False,
+        "LPIPS-vgg to the truth at the chunk ends of the shortest path, imagined open "
+        "loop when the test begins.",
+    ),
+    Metric("recall_psnr", "dB", True, "The same frames, PSNR."),
+    Metric(
+        "cuts_per_100",
+        "cuts",
+        False,
+        "Scene cuts per 100 frames of that imagined path.",
+    ),
+    Metric(
+        "delay",
+        "actions",
+        None,
+        "Actions between the last sight of the target on the tour and the test.",
+    ),
     Metric("spl", "", True, "Success weighted by optimum / max(steps, optimum)."),
     Metric("steps", "actions", False, "Actions executed in the test phase."),
     Metric("optimum", "actions", None, "Fewest actions that reach the goal."),

@@ -1,7 +1,9 @@
 """Runs one combination: `python -m eval.run planner=mpc memory=temp_lora`.
 
-Prints a table, writes outputs/<run-id>/ (run.json, episodes.csv, videos) and says
-where. A killed run continues where it stopped.
+With `paired=none` (the default) the same episodes also run without memory, so that
+every number stands beside its floor. Prints a table, writes outputs/<run-id>/
+(run.json, episodes.csv, videos) and says where. A killed run continues where it
+stopped.
 """
 
 from __future__ import annotations
@@ -11,120 +13,101 @@ from eval.shadowing import check_packages
 check_packages()
 
 import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+
+from eval.errors import USER_ERRORS, one_line  # noqa: E402
+from eval.names import check_group_names  # noqa: E402
+from world_model.errors import unknown_name  # noqa: E402
 
 if TYPE_CHECKING:
-    from eval.build import Parts
-    from eval.evaluate import Episode
-    from eval.record import RunRecord
+    from eval.session import Session
 
 
 @hydra.main(config_path="../configs", config_name="eval", version_base="1.3")
 def main(cfg: DictConfig) -> None:
-    """Runs the episodes that the record does not hold yet."""
-    from eval.build import build, check
+    """Runs the episodes that the records do not hold yet, then reports."""
+    from eval.build import check
 
+    overrides = list(HydraConfig.get().overrides.task)
+    suites = {
+        "tasks": _tasks,
+        "recall": _recall,
+        "generate": _generate,
+        "quality": _quality,
+    }
     try:
+        if cfg.suite not in suites:
+            raise unknown_name("suite", cfg.suite, suites)
         check(cfg)
-        _set_threads(cfg)
-        parts = build(cfg)
-        record = open_record(cfg, parts)
-        run(cfg, parts, record)
-        report(cfg, record)
-    except (ValueError, FileNotFoundError, OSError, RuntimeError) as error:
-        sys.exit(f"error: {error}")
+        suites[cfg.suite](cfg, overrides)
+    except USER_ERRORS as error:
+        sys.exit(f"error: {one_line(error)}")
 
 
-def open_record(cfg: DictConfig, parts: Parts) -> RunRecord:
-    """The record of this run, new or continued."""
-    from eval.record import RunRecord
-    from eval.run_spec import RunSpec, provenance
+def _tasks(cfg: DictConfig, overrides: list[str]) -> None:
+    from eval.session import Session
 
-    spec = RunSpec(
-        config=OmegaConf.to_container(cfg, resolve=True),
-        task=cfg.task.name,
-        planner=cfg.planner.name,
-        memory=cfg.memory.name if parts.memory is not None else "none",
-        world_model=cfg.world_model.name if parts.world_model is not None else "none",
-        split=cfg.split,
-        seeds=tuple(range(cfg.first_seed, cfg.first_seed + cfg.episodes)),
-    )
-    made_by = provenance(device="cpu", overrides=HydraConfig.get().overrides.task)
-    revision = f"{(made_by['revision'] or 'wheel')[:7]}{made_by['changes'] or ''}"
-    record = RunRecord(Path(cfg.outputs) / f"{spec.run_id}-{revision}")
-    stores = parts.memory is not None and parts.memory.stores_frames
-    record.start(spec, made_by, stores_frames=stores)
-    return record
+    sessions = [Session(c, o) for c, o in _paired(cfg, overrides)]
+    for session in sessions:
+        session.run()
+    _report(sessions)
 
 
-def run(cfg: DictConfig, parts: Parts, record: RunRecord) -> None:
-    """Runs the remaining seeds in batches of `num_envs` and records them."""
-    from rich.progress import Progress
+def _recall(cfg: DictConfig, overrides: list[str]) -> None:
+    from eval.recall import run_recall
 
-    remaining = list(record.remaining_seeds())
-    envs = [parts.make_env() for _ in range(min(cfg.num_envs, len(remaining)))]
-    try:
-        with Progress() as progress:
-            bar = progress.add_task(
-                f"{cfg.task.name} {cfg.planner.name} {cfg.memory.name}",
-                total=len(remaining),
-            )
-            for first in range(0, len(remaining), max(1, len(envs))):
-                seeds = remaining[first : first + len(envs)]
-                episodes = _run_batch(parts, envs[: len(seeds)], seeds)
-                for episode in episodes:
-                    record.append(episode.row())
-                progress.advance(bar, len(seeds))
-                if cfg.video and first == 0:
-                    _write_video(parts, episodes[0], record.directory)
-    finally:
-        for env in envs:
-            env.close()
+    print(f"results: {run_recall(cfg, overrides)}")
 
 
-def report(cfg: DictConfig, record: RunRecord) -> None:
-    """Prints the run's row and where its files are."""
+def _generate(cfg: DictConfig, overrides: list[str]) -> None:
+    from eval.generate import run_generate
+
+    run_generate(cfg, overrides)
+
+
+def _quality(cfg: DictConfig, overrides: list[str]) -> None:
+    from eval.quality.suite import run_quality
+
+    print(f"results: {run_quality(cfg, overrides)}")
+
+
+def _paired(
+    cfg: DictConfig, overrides: list[str]
+) -> list[tuple[DictConfig, list[str]]]:
+    """The run itself, and before it the same run with the memory of `paired`."""
+    runs = [(cfg, overrides)]
+    plans = "planner" in cfg.planner and cfg.world_model.name != "simulator"
+    if cfg.paired and plans and cfg.paired != cfg.memory.name:
+        other = [o for o in overrides if not o.startswith(("memory=", "memory."))]
+        other = [*other, f"memory={cfg.paired}"]
+        runs.insert(0, (hydra.compose("eval", other), other))
+    return runs
+
+
+def _report(sessions: list[Session]) -> None:
     import pandas as pd
 
     from eval.leaderboard import summarise
     from eval.table import print_tables
+    from eval.report import print_committed, write_side_by_side
 
-    print_tables(pd.DataFrame([summarise(record)]), note=f"n={cfg.episodes}")
-    print(f"results: {record.directory}")
-
-
-def _run_batch(parts: Parts, envs: list, seeds: list[int]) -> list[Episode]:  # type: ignore[type-arg]
-    from eval.evaluate import run_episodes
-
-    model, memory = parts.world_model, parts.memory
-    return run_episodes(
-        parts.policy,
-        envs,
-        seeds,
-        num_calls=(lambda: 0) if model is None else (lambda: model.num_calls),
-        memory_bytes=(lambda: 0) if memory is None else (lambda: memory.num_bytes),
-    )
-
-
-def _write_video(parts: Parts, episode: Episode, folder: Path) -> None:
-    import numpy as np
-
-    from eval.video_file import write_mp4
-
-    write_mp4(np.stack(episode.frames), folder / f"episode-{episode.seed}.mp4", fps=2)
-
-
-def _set_threads(cfg: DictConfig) -> None:
-    if cfg.threads:
-        import torch
-
-        torch.set_num_threads(cfg.threads)
+    cfg = sessions[0].cfg
+    rows = pd.DataFrame([summarise(s.record) for s in sessions])
+    print_tables(rows, note=f"demo, n={cfg.episodes}")
+    print_committed(cfg.task.name)
+    if cfg.video and len(sessions) == 2:
+        print(f"video:   {write_side_by_side(*(s.record.directory for s in sessions))}")
+    for session in sessions:
+        print(f"results: {session.record.directory}")
 
 
 if __name__ == "__main__":
+    try:
+        check_group_names(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     main()

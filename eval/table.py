@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-_HEADINGS = (
+HEADINGS = (
     ("row", "left"),
     ("stores frames", "left"),
     ("success % [95 %]", "right"),
@@ -20,7 +20,10 @@ _HEADINGS = (
     ("p95", "right"),
     ("calls/decision", "right"),
     ("memory bytes", "right"),
+    ("recall LPIPS", "right"),
+    ("cuts/100 frames", "right"),
 )
+"""Columns of the tables and on which side their cells are aligned."""
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:
@@ -55,24 +58,29 @@ def print_tables(
 
 
 def _table(rows: pd.DataFrame, note: str) -> Table:
-    head = rows.iloc[0]
-    parts = [head["task"], note, f"n={_distinct(rows, 'n')}"]
-    parts += [f"seeds {_distinct(rows, 'seeds')}", f"split {_distinct(rows, 'split')}"]
-    parts += [f"revision {_distinct(rows, 'revision', 10)}"]
     table = Table(
-        title=", ".join(part for part in parts if part),
+        title=title(rows, note),
         caption=f"Last row: {rows.iloc[-1]['command']}",
         title_justify="left",
         caption_justify="left",
     )
-    for heading, justify in _HEADINGS:
+    for heading, justify in HEADINGS:
         table.add_column(heading, justify="left" if justify == "left" else "right")
     for _, row in rows.iterrows():
-        table.add_row(*_cells(row))
+        table.add_row(*cells(row))
     return table
 
 
-def _cells(row: pd.Series) -> list[str]:
+def title(rows: pd.DataFrame, note: str = "") -> str:
+    """What all rows of one task have in common, and where they differ."""
+    parts = [rows.iloc[0]["task"], note, f"n={_distinct(rows, 'n')}"]
+    parts += [f"seeds {_distinct(rows, 'seeds')}", f"split {_distinct(rows, 'split')}"]
+    parts += [f"revision {_distinct(rows, 'revision', 10)}"]
+    return ", ".join(part for part in parts if part)
+
+
+def cells(row: pd.Series) -> list[str]:
+    """One row's text under each of `HEADINGS`; empty where nothing was measured."""
     calls, decisions = row["denoiser_calls"], row["decisions"]
     ratio = None if pd.isna(calls) or not decisions else calls / decisions
     return [
@@ -86,6 +94,8 @@ def _cells(row: pd.Series) -> list[str]:
         _number(row["plan_seconds_p95"]),
         _number(ratio, digits=0),
         _number(row["memory_bytes"], digits=0),
+        _number(row["recall_lpips"], digits=3),
+        _number(row["cuts_per_100"]),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +75,11 @@ class MPCPolicy(Policy):
         action, self._queue = self._queue[:, 0], self._queue[:, 1:]
         return action.numpy()
 
+    def context_for(self, states: Sequence[Any] | None) -> Context:
+        """What a prediction starts from now; `states` only reach privileged parts."""
+        states = tuple(states) if self.privileged and states is not None else None
+        return replace(self._context, state=states)
+
     def _open(self, images: np.ndarray) -> None:
         frames = to_model(images)[:, None]
         space = self.world_model.action_space
@@ -88,12 +94,9 @@ class MPCPolicy(Policy):
             for seed in self._seeds
         ]
         self._decision += 1
-        context = self._context
-        if self.privileged:
-            context = replace(context, state=obs.states)
         rest = self.last_plan if self.replan_every == 1 else None
         return self.planner.plan(
-            context,
+            self.context_for(obs.states),
             obs.goal,
             memory=self.memory,
             warm_start=rest,

@@ -93,7 +93,8 @@ class Observation:
         images: Present views (B, H, W, C) uint8.
         goal: What the episodes ask for.
         active: (B,) bool; episodes still running.
-        steps_left: (B,) actions the budgets still allow.
+        steps_left: (B,) rest of the largest budget of any episode: the true budget
+            would tell how far the goal is.
         states: Simulator states; only for privileged policies.
     """
 

@@ -1,4 +1,4 @@
-"""Trains a world model: `python -m world_model.train stage=autoencoder|slow|objective`.
+"""Trains a world model: `python -m world_model.train stage=fit|slow|autoencoder|classifier|export`.
 
 Every stage reads the data sets that `python -m envs.collect` wrote and continues
 from its newest checkpoint.
@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
         "autoencoder": _autoencoder,
         "slow": _slow,
         "classifier": _classifier,
+        "export": _export,
     }
     if cfg.stage not in stages:
         raise unknown_name("stage", cfg.stage, stages)
@@ -87,6 +88,14 @@ def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     config = ClassifierConfig(**OmegaConf.to_object(cfg.classifier))
     train_classifier(autoencoder, data, output, config)
+
+
+def _export(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.shards import read_meta
+    from world_model.training.export import export
+
+    export(output, Path(cfg.weights), read_meta(data))
+    print(f"weights: {cfg.weights}")
 
 
 if __name__ == "__main__":

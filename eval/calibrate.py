@@ -1,0 +1,56 @@
+"""Calibrates scene cuts: `python -m eval.calibrate rooms`.
+
+Writes the threshold of a domain into eval/cut_thresholds.json: the 99.9th percentile
+of the luma changes between neighbouring frames of real tours, times 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from envs.api import Domain
+from envs.domains import DOMAINS, make_domain
+from envs.splits import episode_rng
+from eval.record import write_atomically
+from eval.video.cuts import calibrate_threshold
+
+THRESHOLDS = Path(__file__).parent / "cut_thresholds.json"
+
+
+def tour_video(domain: Domain, seed: int) -> np.ndarray:
+    """All frames (T, H, W, C) of the tour of a training layout."""
+    domain.reset(episode_rng("train", seed))
+    first = domain.render()[None]
+    return np.concatenate([first, *(domain.execute(a) for a in domain.tour())])
+
+
+def cut_threshold(domain: str) -> float | None:
+    """The stored threshold of a domain [grey levels], None if it has none."""
+    if not THRESHOLDS.exists():
+        return None
+    stored = json.loads(THRESHOLDS.read_text()).get(domain)
+    return None if stored is None else float(stored["threshold"])
+
+
+def main() -> None:
+    """Calibrates one domain."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("domain", choices=sorted(DOMAINS))
+    parser.add_argument("--tours", type=int, default=40)
+    arguments = parser.parse_args()
+    domain = make_domain(arguments.domain)
+    videos = [tour_video(domain, seed) for seed in range(arguments.tours)]
+    domain.close()
+    stored = json.loads(THRESHOLDS.read_text()) if THRESHOLDS.exists() else {}
+    threshold = round(calibrate_threshold(videos), 2)
+    stored[arguments.domain] = {"threshold": threshold, "tours": arguments.tours}
+    write_atomically(THRESHOLDS, json.dumps(stored, indent=2) + "\n")
+    print(f"{arguments.domain}: {threshold} grey levels ({THRESHOLDS})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Open-loop recall: imagines the shortest way to the goal and compares with truth.
+
+At the start of a test the memory has seen the tour and the model sees one real
+frame. The shortest path to the goal is imagined, chunk after chunk, and executed in
+the simulator, which is then put back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from envs.lattice import path_to
+from envs.memory_task_env import MemoryTaskEnv
+from planners.mpc import MPCPolicy
+from world_model.frames import to_env
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """One imagined path beside the truth.
+
+    Attributes:
+        actions: (T,).
+        real: (T * F, H, W, C) uint8, from the simulator.
+        imagined: Like `real`, decoded from open-loop latents.
+        chunk_length: F.
+    """
+
+    actions: np.ndarray
+    real: np.ndarray
+    imagined: np.ndarray
+    chunk_length: int
+
+    @property
+    def chunk_ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Real and imagined last frames of each chunk, (T, H, W, C)."""
+        last = slice(self.chunk_length - 1, None, self.chunk_length)
+        return self.real[last], self.imagined[last]
+
+
+def imagine_paths(
+    policy: MPCPolicy, envs: list[MemoryTaskEnv], seeds: list[int]
+) -> list[Imagined]:
+    """Imagines each episode's shortest path with the policy's memory.
+
+    Memory is only read. Paths of different lengths are padded for the batch and cut
+    afterwards.
+    """
+    paths = [_shortest(env) for env in envs]
+    longest = max(map(len, paths))
+    padded = torch.tensor([p + [p[-1]] * (longest - len(p)) for p in paths])
+    generator = [torch.Generator().manual_seed(seed) for seed in seeds]
+    rollout = policy.world_model.rollout(
+        policy.context_for([env.domain.get_state() for env in envs]),
+        padded[:, None],
+        memory=policy.memory,
+        generator=generator,
+        all_frames=True,
+    )
+    frames = to_env(rollout.frames[:, 0].flatten(1, 2))
+    results = []
+    for env, path, video in zip(envs, paths, frames, strict=True):
+        length = env.domain.chunk_length
+        real = _execute(env, path)
+        imagined = video[: len(path) * length]
+        results.append(Imagined(np.array(path), real, imagined, length))
+    return results
+
+
+def _shortest(env: MemoryTaskEnv) -> list[int]:
+    goals = env.challenge.goal_nodes(env.domain)
+    path = path_to(env.domain, env.domain.node, goals)
+    assert path is not None  # the test was accepted because there is one
+    return path
+
+
+def _execute(env: MemoryTaskEnv, path: list[int]) -> np.ndarray:
+    """Frames of a path in the simulator, which is put back afterwards."""
+    state = env.domain.get_state()
+    frames = np.concatenate([env.domain.execute(action) for action in path])
+    env.domain.set_state(state)
+    return frames

@@ -1,0 +1,12 @@
+"""`suite=quality`: how good is a world model, before any memory or planner?
+
+| module | question |
+|---|---|
+| `fidelity` | are pixels that were in view moved to the right place? (co-visible PSNR) |
+| `following` | does the model do what it is told, also in other words? (action probe) |
+| `open_loop` | does it stay sharp and obedient for ten imagined chunks? |
+| `pictures` | what does that look like? |
+
+`walks` records validation rooms in the simulator, `cases` turns them into
+predictions to make, `figures` holds what comes out, `suite` runs it all.
+"""

@@ -1,0 +1,165 @@
+"""Validation rooms: walks recorded in the simulator, with depth and camera poses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from rich.progress import track
+
+from envs.collect import record_episode
+from envs.domains import domain_class, make_domain
+from envs.splits import episode_rng
+from eval.quality.geometry import View
+from world_model.shards import write_atomically
+
+ENVS = Path(__file__).parents[2] / "envs"
+
+
+@dataclass(frozen=True)
+class WalkSpec:
+    """What determines a set of walks.
+
+    Attributes:
+        domain: Name of the domain.
+        split: Where the seeds come from: "val" or "test".
+        first_seed: Walk i has the seed first_seed + i and a layout of its own.
+        episodes: E, number of walks.
+        actions: T, actions per walk.
+    """
+
+    domain: str
+    split: str
+    first_seed: int
+    episodes: int
+    actions: int
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One per walk."""
+        return tuple(range(self.first_seed, self.first_seed + self.episodes))
+
+
+@dataclass(frozen=True)
+class Walks:
+    """E recorded walks of T actions.
+
+    Attributes:
+        frames: (E, 1 + T*F, H, W, C) uint8.
+        actions: (E, T) int16.
+        moved: (E, T) bool; False where an action was blocked.
+        depth: At rest, before the first and after every action, (E, T + 1, H, W) [m].
+        position: Of the camera then, (E, T + 1, 3) [m].
+        rotation: Of the camera then, (E, T + 1, 3, 3).
+        focal_length: () [px].
+    """
+
+    frames: np.ndarray
+    actions: np.ndarray
+    moved: np.ndarray
+    depth: np.ndarray
+    position: np.ndarray
+    rotation: np.ndarray
+    focal_length: np.ndarray
+
+    @property
+    def chunk_length(self) -> int:
+        """F, frames per action."""
+        return (self.frames.shape[1] - 1) // self.actions.shape[1]
+
+    @property
+    def key_frames(self) -> np.ndarray:
+        """The frames at rest, (E, T + 1, H, W, C) uint8."""
+        return self.frames[:, :: self.chunk_length]
+
+    def view(self, episode: int, index: int) -> View:
+        """Depth and pose of key frame `index` of a walk."""
+        arrays = self.depth, self.position, self.rotation
+        return View(*(array[episode, index] for array in arrays))
+
+
+def check_domain(name: str) -> None:
+    """Refuses domains that cannot say what their camera sees where.
+
+    Raises:
+        ValueError: If the domain has no depth camera or is unknown.
+    """
+    needed = ("depth", "camera_pose", "focal_length_px")
+    missing = [x for x in needed if not hasattr(domain_class(name), x)]
+    if missing:
+        raise ValueError(
+            "`suite=quality` needs a domain with a depth camera, got "
+            f"{name!r} without {', '.join(missing)}: choose task=rooms_find_seen."
+        )
+
+
+def load_walks(spec: WalkSpec, cache: Path) -> Walks:
+    """The walks of `spec`, recorded once per version of the simulator.
+
+    Args:
+        spec: Which walks.
+        cache: Folder of recorded walks; made if missing.
+    """
+    path = cache / f"walks-{_digest(spec)}.npz"
+    walks = _read(path)
+    if walks is None:
+        walks = record_walks(spec)
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, partial(_save, walks))
+    return walks
+
+
+def record_walks(spec: WalkSpec) -> Walks:
+    """Records the walks of `spec`."""
+    domain: Any = make_domain(spec.domain)
+    try:
+        rows = [
+            _record(domain, episode_rng(spec.split, seed), spec.actions)
+            for seed in track(spec.seeds, description="recording rooms")
+        ]
+    finally:
+        domain.close()
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return Walks(**stacked, focal_length=np.array(domain.focal_length_px))
+
+
+def _record(
+    domain: Any, rng: np.random.Generator, num_actions: int
+) -> dict[str, np.ndarray]:
+    seen: list[View] = []
+
+    def look() -> None:
+        seen.append(View(domain.depth(), *domain.camera_pose()))
+
+    row = record_episode(domain, rng, num_actions, watch=look)
+    kept = {name: row[name] for name in ("frames", "actions", "moved")}
+    names = [field.name for field in fields(View)]
+    return kept | {n: np.stack([getattr(v, n) for v in seen]) for n in names}
+
+
+def _save(walks: Walks, file: BinaryIO) -> None:
+    np.savez_compressed(file, **vars(walks))
+
+
+def _read(path: Path) -> Walks | None:
+    """The walks of a file; None if there is none or it is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return Walks(**arrays)
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
+        return None  # it is only a cache: what cannot be read is recorded again
+
+
+def _digest(spec: WalkSpec) -> str:
+    """Changes with `spec` and with the simulator's source code."""
+    digest = hashlib.sha256(json.dumps(asdict(spec)).encode())
+    sources = [ENVS / "collect.py", ENVS / "lattice.py", ENVS / "splits.py"]
+    for path in [*sources, *sorted((ENVS / spec.domain).rglob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,116 @@
+"""The README's table from the committed leaderboard: `python -m eval.readme`.
+
+`--check` writes nothing and fails if the two differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from eval.record import write_atomically
+from eval.run_spec import PROJECT_ROOT
+from eval.table import HEADINGS, cells, read_leaderboard, title
+
+BEGIN = "<!-- results:begin -->"
+END = "<!-- results:end -->"
+NO_ROWS = "No row is committed yet: `results/leaderboard.csv` does not exist."
+# The terminal has room for more.
+_COLUMNS = (
+    "row",
+    "stores frames",
+    "success % [95 %]",
+    "recall LPIPS",
+    "cuts/100 frames",
+    "s/decision p50",
+    "calls/decision",
+    "memory bytes",
+)
+
+
+def render(rows: pd.DataFrame) -> str:
+    """Markdown: per task a line that says how it was made, and a table.
+
+    Args:
+        rows: The leaderboard; none if nothing is promoted.
+    """
+    if rows.empty:
+        return NO_ROWS
+    blocks = [_block(group) for _, group in rows.groupby("task", sort=False)]
+    return "\n\n".join(blocks)
+
+
+def replace_table(text: str, table: str) -> str:
+    """`text` with `table` between the two markers.
+
+    Raises:
+        ValueError: If the markers are not there once each, in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in after:
+        raise ValueError(
+            f"The README must hold {BEGIN} and then {END}, once each, got something "
+            "else: put them where the table belongs."
+        )
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the table, or checks it; returns 1 after printing what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.readme", description="Puts the leaderboard in the README."
+    )
+    parser.add_argument("--check", action="store_true", help="only compare")
+    parser.add_argument("--readme", type=Path, default=PROJECT_ROOT / "README.md")
+    parser.add_argument(
+        "--leaderboard",
+        type=Path,
+        default=PROJECT_ROOT / "results" / "leaderboard.csv",
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        _update(arguments)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    path = arguments.leaderboard
+    rows = read_leaderboard(path) if path.exists() else pd.DataFrame()
+    text = arguments.readme.read_text()
+    wanted = replace_table(text, render(rows))
+    if arguments.check and wanted != text:
+        raise ValueError(
+            f"The table of {arguments.readme} must be that of {path}, got another "
+            "one: run `python -m eval.readme` and commit the result."
+        )
+    if not arguments.check:
+        write_atomically(arguments.readme, wanted)
+
+
+def _block(rows: pd.DataFrame) -> str:
+    """One task's line and table."""
+    headings = [heading for heading, _ in HEADINGS]
+    kept = [headings.index(column) for column in _COLUMNS]
+    lines = [list(_COLUMNS), [_rule(column) for column in _COLUMNS]]
+    for _, row in rows.iterrows():
+        texts = cells(row)
+        lines.append([texts[i] for i in kept])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    command = f"Last row: `{rows.iloc[-1]['command']}`"
+    return f"**{title(rows)}**\n\n{table}\n\n{command}"
+
+
+def _rule(column: str) -> str:
+    return "---" if dict(HEADINGS)[column] == "left" else "---:"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

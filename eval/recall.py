@@ -1,0 +1,210 @@
+"""`suite=recall`: what memory brings back, against the simulator's truth.
+
+For every row (memory), every toured episode and every query the model imagines
+`horizon` chunks open loop from one real frame. Controls: `wrong_episode` reads the
+memory of another episode, `frozen` repeats the start image, `ceiling` is the
+autoencoder of the truth. Views never seen measure harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from torch import Tensor
+
+from envs.memory_task_env import MemoryTaskEnv
+from eval.build import Parts, build
+from eval.evaluate import Episode, watch_tours
+from eval.intervals import bootstrap_interval
+from eval.recall_queries import Query, draw_queries
+from eval.record import write_atomically
+from eval.run_spec import canonical_json, provenance
+from eval.video.images import psnr
+from eval.video.lpips import Lpips
+from planners.mpc import MPCPolicy
+from world_model.core import Context
+from world_model.frames import to_model
+
+MAX_PSNR = 60.0
+
+
+def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+    """Runs the suite and returns its output directory.
+
+    Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
+    run.json.
+    """
+    torch.set_grad_enabled(True)
+    runs = {name: build(_with_memory(overrides, name)) for name in cfg.recall.memories}
+    folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}"
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = list(range(cfg.first_seed, cfg.first_seed + cfg.recall.paths))
+    lines: list[dict[str, Any]] = []
+    batches = [seeds[i : i + cfg.num_envs] for i in range(0, len(seeds), cfg.num_envs)]
+    for batch in track(batches, description="recall"):
+        lines += _run_batch(cfg, runs, batch)
+    table = pd.DataFrame(lines)
+    summary = summarise(table)
+    write_atomically(folder / "recall.csv", table.to_csv(index=False))
+    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
+    made_by = provenance(device="cpu", overrides=overrides)
+    run = {"config": OmegaConf.to_container(cfg, resolve=True), "provenance": made_by}
+    write_atomically(folder / "run.json", canonical_json(run))
+    print(summary.to_string(index=False))
+    return folder
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Means with 95 % intervals (bootstrap over episodes), and the LPIPS gap closed.
+
+    gap_closed = (none - row) / (none - ceiling), on the same queries.
+    """
+    rows = []
+    for (kind, horizon), group in table.groupby(["kind", "horizon"], sort=True):
+        means = group.groupby("row")["lpips"].mean()
+        for row, part in group.groupby("row", sort=False):
+            line = {"kind": kind, "horizon": horizon, "row": row, "n": len(part)}
+            for name in ("lpips", "psnr"):
+                estimate = bootstrap_interval(
+                    part[name].to_numpy(),
+                    clusters=part["seed"].to_numpy(),
+                    rng=np.random.default_rng(0),
+                )
+                line |= {
+                    name: round(estimate.value, 4),
+                    f"{name}_low": round(estimate.low, 4),
+                    f"{name}_high": round(estimate.high, 4),
+                }
+            gap = means.get("none", np.nan) - means.get("ceiling", np.nan)
+            closed = (means.get("none", np.nan) - means[row]) / gap
+            rows.append({**line, "gap_closed": round(float(closed), 3)})
+    return pd.DataFrame(rows)
+
+
+def _with_memory(overrides: Sequence[str], name: str) -> DictConfig:
+    kept = [o for o in overrides if not o.startswith(("memory=", "memory."))]
+    return hydra.compose("eval", [*kept, f"memory={name}"])
+
+
+def _run_batch(
+    cfg: DictConfig, runs: dict[str, Parts], seeds: list[int]
+) -> list[dict[str, Any]]:
+    first = next(iter(runs.values()))
+    envs = [first.make_env() for _ in seeds]
+    try:
+        for env, seed in zip(envs, seeds, strict=True):
+            env.reset(seed=seed)
+        rngs = [np.random.default_rng([7, seed]) for seed in seeds]
+        queries = [
+            draw_queries(env, cfg.recall.queries, max(cfg.recall.horizons), rng)
+            for env, rng in zip(envs, rngs, strict=True)
+        ]
+        predictions = _controls(first, queries)
+        for name, parts in runs.items():
+            predictions |= _imagine(name, parts, envs, queries, seeds)
+    finally:
+        for env in envs:
+            env.close()
+    return [
+        line
+        for name, images in predictions.items()
+        for line in _score(name, images, queries, seeds, cfg.recall.horizons)
+    ]
+
+
+def _imagine(
+    name: str,
+    parts: Parts,
+    envs: list[MemoryTaskEnv],
+    queries: list[list[Query]],
+    seeds: list[int],
+) -> dict[str, Tensor]:
+    """Predictions (B, Q, T, C, H, W) with this memory, and with another episode's."""
+    policy = parts.policy
+    assert isinstance(policy, MPCPolicy)
+    policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
+    watch_tours(policy, envs, [Episode(s, "") for s in seeds], lambda: None)
+    out = {name: _rollouts(policy, queries, seeds)}
+    if name not in ("none", "anchor") and not policy.privileged and len(envs) > 1:
+        shifted = _rollouts(policy, queries[1:] + queries[:1], seeds)
+        out[f"{name}, wrong_episode"] = shifted.roll(1, dims=0)
+    return out
+
+
+def _rollouts(
+    policy: MPCPolicy, queries: list[list[Query]], seeds: list[int]
+) -> Tensor:
+    columns = []
+    for column in zip(*queries, strict=True):
+        frames = to_model(np.stack([q.start_image for q in column]))[:, None]
+        actions = torch.tensor([q.actions for q in column])[:, None]
+        state = tuple(q.start_state for q in column) if policy.privileged else None
+        rollout = policy.world_model.rollout(
+            Context(actions=actions[:, 0, :0], frames=frames, state=state),
+            actions,
+            memory=policy.memory,
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        )
+        columns.append(rollout.frames[:, 0, :, -1].cpu())
+    return torch.stack(columns, dim=1)
+
+
+def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:
+    model = parts.world_model
+    assert model is not None
+    truth = torch.stack([torch.stack([to_model(q.images) for q in qs]) for qs in queries])
+    starts = torch.stack(
+        [torch.stack([to_model(q.start_image) for q in qs]) for qs in queries]
+    )
+    return {
+        "ceiling": model.decode(model.encode(truth)).cpu(),
+        "frozen": starts[:, :, None].expand_as(truth),
+    }
+
+
+@torch.no_grad()
+def _score(
+    row: str,
+    images: Tensor,
+    queries: list[list[Query]],
+    seeds: list[int],
+    horizons: Sequence[int],
+) -> list[dict[str, Any]]:
+    lines = []
+    for seed, predicted, asked in zip(seeds, images, queries, strict=True):
+        for i, (frames, query) in enumerate(zip(predicted, asked, strict=True)):
+            steps = [h - 1 for h in horizons]
+            truth = to_model(query.images)[steps]
+            distance = _lpips()(frames[steps], truth)
+            ratio = psnr(frames[steps], truth).clamp(max=MAX_PSNR)
+            for step, d, p in zip(steps, distance, ratio, strict=True):
+                lines.append(
+                    {
+                        "row": row,
+                        "seed": seed,
+                        "query": i,
+                        "horizon": step + 1,
+                        "kind": query.kinds[step],
+                        "delay": query.delays[step],
+                        "lpips": float(d),
+                        "psnr": float(p),
+                    }
+                )
+    return lines
+
+
+_NETS: dict[str, Lpips] = {}
+
+
+def _lpips() -> Lpips:
+    if "vgg" not in _NETS:
+        _NETS["vgg"] = Lpips("vgg").eval()
+    return _NETS["vgg"]

@@ -1,0 +1,51 @@
+"""What a run shows at its end: committed rows and the side-by-side video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from eval.record import RunRecord
+from eval.run_spec import PROJECT_ROOT
+from eval.video_file import side_by_side, write_gif, write_mp4
+
+LEADERBOARD = PROJECT_ROOT / "results" / "leaderboard.csv"
+
+
+def print_committed(task: str) -> None:
+    """Prints the committed rows of a task, if there are any."""
+    from eval.table import print_tables, read_leaderboard
+
+    if not LEADERBOARD.exists():
+        print("committed rows: none yet (`make results`)")
+        return
+    rows = read_leaderboard(LEADERBOARD)
+    rows = rows[rows["task"] == task]
+    if len(rows):
+        print_tables(rows, note="committed")
+
+
+def write_side_by_side(without: Path, with_memory: Path) -> Path:
+    """Writes real | imagined without memory | with memory, and returns the file.
+
+    The episode is the one of median recall PSNR with memory: neither the best nor
+    the worst.
+    """
+    seed = median_seed(with_memory)
+    plain = np.load(without / f"imagined-{seed}.npz")
+    remembered = np.load(with_memory / f"imagined-{seed}.npz")
+    video = side_by_side([plain["real"], plain["imagined"], remembered["imagined"]])
+    path = with_memory / f"side-by-side-{seed}.mp4"
+    write_mp4(video, path, fps=4)
+    write_gif(video, path.with_suffix(".gif"), fps=4)
+    return path
+
+
+def median_seed(run: Path) -> int:
+    """Seed of the episode with the (lower) median recall PSNR of a run."""
+    rows = [r for r in RunRecord(run).rows() if r["recall_psnr"] is not None]
+    ordered = sorted(rows, key=lambda row: (row["recall_psnr"], row["seed"]))
+    seed = ordered[(len(ordered) - 1) // 2]["seed"]
+    assert seed is not None
+    return int(seed)

@@ -1,0 +1,126 @@
+"""One run: its parts, its record, and the loop over remaining episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from envs.memory_task_env import MemoryTaskEnv
+from eval.build import Parts, build
+from eval.evaluate import Episode, run_episodes
+from eval.imagine import Imagined, imagine_paths
+from eval.recall_scores import recall_scores
+from eval.record import RunRecord
+from eval.run_spec import RunSpec, provenance
+from planners.mpc import MPCPolicy
+
+
+class Session:
+    """A run that can be killed and continued.
+
+    Args:
+        cfg: The resolved configuration of `python -m eval.run`.
+        overrides: The command line that made it.
+    """
+
+    def __init__(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
+        if cfg.threads:
+            import torch
+
+            torch.set_num_threads(cfg.threads)
+        self.cfg = cfg
+        self.parts: Parts = build(cfg)
+        self.record = self._open_record(overrides)
+
+    def run(self) -> None:
+        """Runs the remaining seeds in batches of `num_envs`."""
+        from rich.progress import Progress
+
+        remaining = list(self.record.remaining_seeds())
+        if not remaining:
+            return
+        envs = [
+            self.parts.make_env() for _ in range(min(self.cfg.num_envs, len(remaining)))
+        ]
+        name = f"{self.cfg.task.name} {self.cfg.planner.name} {self.cfg.memory.name}"
+        try:
+            with Progress() as progress:
+                for first in range(0, len(remaining), len(envs)):
+                    seeds = remaining[first : first + len(envs)]
+                    task = progress.add_task(
+                        f"{name}, seeds {seeds[0]}-{seeds[-1]}", total=None
+                    )
+                    episodes = self._run_batch(
+                        envs[: len(seeds)], seeds, lambda t=task: progress.advance(t)
+                    )
+                    progress.update(task, total=1, completed=1)
+                    for episode in episodes:
+                        self.record.append(episode.row())
+        finally:
+            for env in envs:
+                env.close()
+
+    def _run_batch(
+        self, envs: list[MemoryTaskEnv], seeds: list[int], on_step
+    ) -> list[Episode]:
+        parts = self.parts
+        model, memory = parts.world_model, parts.memory
+
+        def on_test(episodes: list[Episode]) -> None:
+            if isinstance(parts.policy, MPCPolicy):
+                self._imagine(parts.policy, envs, episodes)
+
+        return run_episodes(
+            parts.policy,
+            envs,
+            seeds,
+            num_calls=lambda: model.num_calls if model else 0,
+            memory_bytes=lambda: memory.num_bytes if memory else 0,
+            on_step=on_step,
+            on_test=on_test,
+        )
+
+    def _imagine(
+        self, policy: MPCPolicy, envs: list[MemoryTaskEnv], episodes: list[Episode]
+    ) -> None:
+        """Scores the shortest path imagined open loop, and keeps it for videos."""
+        paths = imagine_paths(policy, envs, [e.seed for e in episodes])
+        for episode, path in zip(episodes, paths, strict=True):
+            episode.recall = recall_scores(path, self.cfg.task.domain)
+            if self.cfg.video:
+                save_imagined(self.record.directory, episode, path)
+
+    def _open_record(self, overrides: Sequence[str]) -> RunRecord:
+        """The record of this run, new or continued."""
+        cfg, parts = self.cfg, self.parts
+        spec = RunSpec(
+            config=OmegaConf.to_container(cfg, resolve=True),
+            task=cfg.task.name,
+            planner=cfg.planner.name,
+            memory=cfg.memory.name if parts.memory is not None else "none",
+            world_model=cfg.world_model.name if parts.world_model else "none",
+            split=cfg.split,
+            seeds=tuple(range(cfg.first_seed, cfg.first_seed + cfg.episodes)),
+        )
+        device = "cpu" if parts.device is None else parts.device
+        made_by = provenance(device=device, overrides=overrides)
+        # Another revision is another record: the directory says so.
+        code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+        record = RunRecord(Path(cfg.outputs) / f"{spec.run_id}-{code}")
+        stores = parts.memory is not None and parts.memory.stores_frames
+        record.start(spec, made_by, stores_frames=stores)
+        return record
+
+
+def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:
+    """Keeps an imagined path, losslessly, as imagined-<seed>.npz."""
+    np.savez_compressed(
+        folder / f"imagined-{episode.seed}.npz",
+        real=path.real,
+        imagined=path.imagined,
+        actions=path.actions,
+        instruction=episode.instruction,
+    )

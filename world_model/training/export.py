@@ -1,0 +1,71 @@
+"""Checkpoints of all stages -> one folder of half-precision weights that ships."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from world_model.classifier import GoalClassifier
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.provenance import provenance
+from world_model.shards import ShardMeta
+
+
+def export(checkpoints: Path, target: Path, meta: ShardMeta) -> None:
+    """Writes float16 safetensors, JSON and `card.json` to `target`, all or nothing.
+
+    Args:
+        checkpoints: Output folder of the training stages.
+        target: Folder to replace.
+        meta: The data set the stages were trained on.
+
+    Raises:
+        OSError: If a stage has not been run.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        folder = Path(scratch) / "weights"
+        _write(checkpoints, folder, meta)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+
+
+def _write(checkpoints: Path, folder: Path, meta: ShardMeta) -> None:
+    config = ModelConfig(
+        phrases=meta.phrases,
+        inverses=meta.inverses,
+        chunk_length=meta.chunk_length,
+        domain=meta.domain,
+    )
+    model = VideoDiffusionWorldModel(
+        FrameAutoencoder.from_pretrained(checkpoints / "autoencoder").half(),
+        VideoDenoiser.from_pretrained(checkpoints / "denoiser").half(),
+        config,
+    )
+    model.save_pretrained(folder)
+    classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
+    classifier.half().save_pretrained(folder / "classifier")
+    probe = checkpoints / "probe"
+    if probe.exists():
+        shutil.copytree(probe, folder / "probe")
+    card = {
+        "data": vars(meta),
+        "exported_with": provenance(),
+        "training": {
+            path.stem: _last_row(path) for path in sorted(checkpoints.glob("*.csv"))
+        },
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _last_row(path: Path) -> dict[str, str]:
+    """The final figures of a training log."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return rows[-1] if rows else {}
