@@ -42,10 +42,11 @@ format: setup-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# results/leaderboard.csv from the promoted records in results/runs.
+# results/leaderboard.csv from the promoted records in results/runs, then the README.
 results: setup
 	$(BIN)/python -m eval.leaderboard build
 	$(BIN)/python -m eval.leaderboard show
+	$(BIN)/python -m eval.readme
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -51,7 +51,8 @@ def main(cfg: DictConfig) -> None:
 def _tasks(cfg: DictConfig, overrides: list[str]) -> None:
     from eval.session import Session
 
-    sessions = [Session(c, o) for c, o in _paired(cfg, overrides)]
+    # The run asked for comes first: if it is refused, no record is begun.
+    sessions = [Session(c, o) for c, o in _paired(cfg, overrides)[::-1]][::-1]
     for session in sessions:
         session.run()
     _report(sessions)
@@ -92,8 +93,8 @@ def _report(sessions: list[Session]) -> None:
     import pandas as pd
 
     from eval.leaderboard import summarise
-    from eval.table import print_tables
     from eval.report import print_committed, write_side_by_side
+    from eval.table import print_tables
 
     cfg = sessions[0].cfg
     rows = pd.DataFrame([summarise(s.record) for s in sessions])

@@ -1,4 +1,8 @@
-"""Trains a world model: `python -m world_model.train stage=fit|slow|autoencoder|classifier|export`.
+"""Trains a world model: `python -m world_model.train stage=slow domain=rooms`.
+
+Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
+autoencoder (its correction), classifier (the objective), probe (the judge of
+`eval.run suite=quality`), export (what ships).
 
 Every stage reads the data sets that `python -m envs.collect` wrote and continues
 from its newest checkpoint.
@@ -22,6 +26,7 @@ def main(cfg: DictConfig) -> None:
         "autoencoder": _autoencoder,
         "slow": _slow,
         "classifier": _classifier,
+        "probe": _probe,
         "export": _export,
     }
     if cfg.stage not in stages:
@@ -96,6 +101,15 @@ def _export(cfg: DictConfig, data: Path, output: Path) -> None:
 
     export(output, Path(cfg.weights), read_meta(data))
     print(f"weights: {cfg.weights}")
+
+
+def _probe(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.probe import ProbeConfig, train_probe
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    config = ProbeConfig(**cfg.probe)
+    train_probe(autoencoder, data, output, config)
 
 
 if __name__ == "__main__":

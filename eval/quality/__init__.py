@@ -2,8 +2,8 @@
 
 | module | question |
 |---|---|
-| `fidelity` | are pixels that were in view moved to the right place? (co-visible PSNR) |
-| `following` | does the model do what it is told, also in other words? (action probe) |
+| `fidelity` | do pixels that were in view go to the right place? (co-visible PSNR) |
+| `following` | does the model do what it is told, also in other words? (probe) |
 | `open_loop` | does it stay sharp and obedient for ten imagined chunks? |
 | `pictures` | what does that look like? |
 

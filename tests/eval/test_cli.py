@@ -1,0 +1,229 @@
+"""Whole runs from the command line, on the scroll domain with untrained weights."""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from eval.leaderboard import row_name
+from eval.record import EPISODES_FILE, RunRecord
+
+ROOT = Path(__file__).parents[2]
+TIMES = {"plan_seconds_p50", "plan_seconds_p95", "write_seconds"}
+SMALL = [
+    "task=scroll_find_seen",
+    "memory=temp_lora",
+    "memory.num_steps=1",
+    "planner.planner.depth=1",
+    "episodes=2",
+    "num_envs=1",
+    "threads=1",
+]
+
+
+def shell(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def rows(folder: Path) -> list[dict[str, float | None]]:
+    """The rows of the only temp_lora record below `folder`, without times."""
+    (path,) = folder.glob("*-temp_lora-*")
+    found = RunRecord(path).rows()
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in found]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs `python -m eval.run` in this process; returns the error or None."""
+    before = torch.get_num_threads()
+
+    def run(*arguments: str) -> str | None:
+        monkeypatch.setattr(sys, "argv", ["eval.run", *arguments])
+        try:
+            runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            return str(stop.code)
+        return None
+
+    yield run
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def finished(scroll_weights, tmp_path_factory):
+    """The main command, finished: its process and its working directory."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    command = ["-m", "eval.run", *SMALL, f"world_model.weights={scroll_weights}"]
+    return shell(*command, cwd=folder), folder
+
+
+def test_the_main_command_leaves_two_records_and_a_video(finished):
+    done, folder = finished
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    memories = {}
+    for path in (folder / "outputs").iterdir():
+        record = RunRecord(path)
+        assert sorted(record.done_seeds()) == [0, 1]
+        memories[record.run()["memory"]] = path
+    assert set(memories) == {"none", "temp_lora"}
+    assert len(list(memories["temp_lora"].glob("side-by-side-*.gif"))) == 1
+    for path in memories.values():
+        assert str(path.relative_to(folder)) in done.stdout.replace("\n", "")
+
+
+def test_a_repeated_run_and_a_continued_one_give_the_same_rows(
+    finished, run, scroll_weights, tmp_path
+):
+    arguments = [
+        *SMALL,
+        f"world_model.weights={scroll_weights}",
+        f"outputs={tmp_path}",
+        "paired=null",
+        "video=false",
+    ]
+    assert run(*arguments) is None
+    first = rows(tmp_path)
+    assert first == rows(finished[1] / "outputs")
+    (path,) = tmp_path.glob(f"*/{EPISODES_FILE}")
+    header, line, second = path.read_text().splitlines()
+    path.write_text(f"{header}\n{line}\n{second[:7]}")  # killed while writing
+    assert run(*arguments) is None
+    assert rows(tmp_path) == first
+    # Nothing is left to do: the record is only shown.
+    before = path.read_bytes()
+    assert run(*arguments) is None
+    assert path.read_bytes() == before
+
+
+def test_help_comes_from_anywhere_without_heavy_imports(tmp_path):
+    code = (
+        "import slowfast_bench, sys\n"
+        "sys.argv = ['slowfast', '--help']\n"
+        "try:\n    slowfast_bench.main()\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+        "heavy = {'torch', 'mujoco', 'diffusers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = shell("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "temp_lora" in done.stdout
+
+
+def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
+    done = shell("-m", "eval.run", "planner=mpcc", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: Unknown planner 'mpcc'. Did you mean 'mpc'?")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("episodes=0", "`episodes` must be at least 1, got 0."),
+        ("num_envs=0", "`num_envs` must be at least 1, got 0."),
+        ("first_seed=-1", "`first_seed` must be at least 0, got -1."),
+        ("split=train", "`split` must be val or test, got train"),
+        ("planner.planner.depth=0", "`depth` must be at least 1, got 0."),
+        ("memory.rank=0", "`rank` must be at least 1, got 0."),
+        ("world_model=simulator", "`world_model=simulator` takes no memory, got mem"),
+    ],
+)
+def test_impossible_values_are_one_line(
+    run, scroll_weights, tmp_path, override, message
+):
+    weights = f"world_model.weights={scroll_weights}"
+    error = run(
+        "task=scroll_find_seen", weights, f"outputs={tmp_path / 'outputs'}", override
+    )
+    assert error is not None
+    assert error.startswith(f"error: {message}")
+    assert "\n" not in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_planner_of_ones_own_needs_one_class_and_one_file(
+    run, scroll_weights, tmp_path, monkeypatch
+):
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    code, config = re.findall(r"```(?:python|yaml)\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_planner.py").write_text(code)
+    (tmp_path / "my_configs" / "planner").mkdir(parents=True)
+    (tmp_path / "my_configs" / "planner" / "my_planner.yaml").write_text(config)
+    monkeypatch.syspath_prepend(tmp_path)
+    error = run(
+        "--config-dir",
+        str(tmp_path / "my_configs"),
+        "planner=my_planner",
+        "task=scroll_find_seen",
+        "memory=none",
+        "episodes=1",
+        f"world_model.weights={scroll_weights}",
+        f"outputs={tmp_path / 'outputs'}",
+    )
+    assert error is None
+    (path,) = (tmp_path / "outputs").iterdir()
+    assert row_name(RunRecord(path).run()) == "my_planner"
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def truncate(folder: Path) -> None:
+    (weights,) = (folder / "denoiser").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:100])
+
+
+def widen(folder: Path) -> None:
+    path = folder / "denoiser" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"width": 64}))
+
+
+def rename(folder: Path) -> None:
+    path = folder / "world_model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"domain": "rooms"}))
+
+
+def drop_classifier(folder: Path) -> None:
+    shutil.rmtree(folder / "classifier")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove, "`weights` must be a folder with world_model.json, got"),
+        (truncate, "The weights in .* are missing, damaged or do not fit"),
+        (widen, "The weights in .* are missing, damaged or do not fit"),
+        (rename, "`world_model.weights` must be trained on scroll, got .* of rooms"),
+        (drop_classifier, "`objective=success_classifier` needs a classifier in"),
+    ],
+)
+def test_bad_weights_are_one_line(run, scroll_weights, tmp_path, damage, message):
+    weights = tmp_path / "weights"
+    shutil.copytree(scroll_weights, weights)
+    damage(weights)
+    outputs = tmp_path / "outputs"
+    error = run(
+        "task=scroll_find_seen", f"world_model.weights={weights}", f"outputs={outputs}"
+    )
+    assert error is not None
+    assert re.match(f"error: {message}", error), error
+    assert "\n" not in error
+    assert not outputs.exists()

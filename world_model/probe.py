@@ -1,0 +1,93 @@
+"""`ActionProbe`: reads from two latents which action led from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+
+class ActionProbe(ModelMixin, ConfigMixin):
+    """A small convolutional inverse-dynamics net, trained on real latents only.
+
+    Args:
+        phrases: Canonical phrase of each action it tells apart.
+        encoder: Fingerprint of the autoencoder whose latents it reads, see
+            `world_model.training.probe.encoder_fingerprint`.
+        latent_channels: c.
+        latent_size: h = w, a multiple of 2.
+        width: Channels.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        phrases: Sequence[str],
+        encoder: str = "",
+        latent_channels: int = 16,
+        latent_size: int = 8,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(2 * latent_channels, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1, stride=2),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(width * (latent_size // 2) ** 2, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, len(phrases)),
+        )
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Latents before and after, (M, 2, c, h, w) -> logits of actions (M, A)."""
+        return self.features(pairs.flatten(1, 2))
+
+    @torch.no_grad()
+    def read(self, before: Tensor, after: Tensor) -> Tensor:
+        """The likeliest action between latents (M, c, h, w) each, (M,) int64."""
+        weight = next(self.parameters())
+        pairs = torch.stack([before, after], dim=1).to(weight)
+        return self(pairs).argmax(dim=1).cpu()
+
+
+def load_probe(folder: Path, *, phrases: Sequence[str], encoder: str) -> ActionProbe:
+    """The probe in a folder, checked against the world model it is to judge.
+
+    Args:
+        folder: Where `stage=probe` saved it.
+        phrases: Canonical phrases of the world model's actions.
+        encoder: Fingerprint of the world model's autoencoder.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or reads other actions or other latents.
+    """
+    remedy = "train one with `python -m world_model.train stage=probe`"
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"`probe` must be a folder with an action probe, got {folder}: {remedy}."
+        )
+    try:
+        probe = ActionProbe.from_pretrained(folder, local_files_only=True).eval()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The probe in {folder} must be readable, got {error}: {remedy}."
+        ) from error
+    wanted = {"phrases": list(phrases), "encoder": encoder}
+    for name, value in wanted.items():
+        found = probe.config[name]
+        found = list(found) if name == "phrases" else found
+        if found != value:
+            raise ValueError(
+                f"The probe in {folder} must have the world model's {name} {value}, "
+                f"got {found}: {remedy}."
+            )
+    return probe
