@@ -99,7 +99,8 @@ def run_episodes(
     starts = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     goal = _goal(starts)
     episodes = [
-        Episode(seed, words) for seed, words in zip(seeds, goal.instructions, strict=True)
+        Episode(seed, words)
+        for seed, words in zip(seeds, goal.instructions, strict=True)
     ]
     policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
     watch_tours(policy, envs, episodes, on_step)
@@ -170,14 +171,14 @@ def _decide(
     episodes: list[Episode],
     num_calls: Callable[[], int],
 ) -> np.ndarray:
-    """One decision of all episodes; its costs are shared among the active ones."""
+    """One decision of all episodes; its costs are shared evenly."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), time.perf_counter()
     actions = policy.act(obs)
-    share = active.sum()
-    seconds = (time.perf_counter() - start) / share
-    cost = (num_calls() - calls) / share
+    # All B slots are planned, finished ones too: each bears its part.
+    seconds = (time.perf_counter() - start) / len(envs)
+    cost = (num_calls() - calls) / len(envs)
     plan = policy.last_plan
     for i in np.flatnonzero(active):
         episodes[i].plan_seconds.append(seconds)

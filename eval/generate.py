@@ -74,7 +74,9 @@ def generate(
     """Frames (len(actions) * F, H, W, C) uint8 of one open-loop generation."""
     policy = parts.policy
     if not isinstance(policy, MPCPolicy):
-        raise ValueError("`suite=generate` needs planner=mpc (it uses its world model).")
+        raise ValueError(
+            "`suite=generate` needs planner=mpc (it uses its world model)."
+        )
     model, memory = policy.world_model, policy.memory
     memory.reset(1, seeds=[seed])
     frames = to_model(first_image)[None, None]
@@ -107,7 +109,8 @@ def generate(
 def _longer(
     context: Context, action: torch.Tensor, frame: torch.Tensor, latent: torch.Tensor
 ) -> Context:
-    assert context.frames is not None and context.latents is not None
+    assert context.frames is not None
+    assert context.latents is not None
     return replace(
         context,
         actions=torch.cat([context.actions, action[:, None]], dim=1),

@@ -8,6 +8,7 @@ autoencoder of the truth. Views never seen measure harm.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,10 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
     run.json.
     """
-    torch.set_grad_enabled(True)
     runs = {name: build(_with_memory(overrides, name)) for name in cfg.recall.memories}
-    folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}"
+    config = OmegaConf.to_container(cfg, resolve=True)
+    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
+    folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     seeds = list(range(cfg.first_seed, cfg.first_seed + cfg.recall.paths))
     lines: list[dict[str, Any]] = []
@@ -55,8 +57,9 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     summary = summarise(table)
     write_atomically(folder / "recall.csv", table.to_csv(index=False))
     write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
-    made_by = provenance(device="cpu", overrides=overrides)
-    run = {"config": OmegaConf.to_container(cfg, resolve=True), "provenance": made_by}
+    device = next(iter(runs.values())).device or "cpu"
+    made_by = provenance(device=device, overrides=overrides)
+    run = {"config": config, "provenance": made_by}
     write_atomically(folder / "run.json", canonical_json(run))
     print(summary.to_string(index=False))
     return folder
@@ -134,7 +137,9 @@ def _imagine(
     watch_tours(policy, envs, [Episode(s, "") for s in seeds], lambda: None)
     out = {name: _rollouts(policy, queries, seeds)}
     if name not in ("none", "anchor") and not policy.privileged and len(envs) > 1:
-        shifted = _rollouts(policy, queries[1:] + queries[:1], seeds)
+        # Slot b answers the queries of episode b + 1, under that episode's noise.
+        others = queries[1:] + queries[:1], seeds[1:] + seeds[:1]
+        shifted = _rollouts(policy, *others)
         out[f"{name}, wrong_episode"] = shifted.roll(1, dims=0)
     return out
 
@@ -160,7 +165,9 @@ def _rollouts(
 def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:
     model = parts.world_model
     assert model is not None
-    truth = torch.stack([torch.stack([to_model(q.images) for q in qs]) for qs in queries])
+    truth = torch.stack(
+        [torch.stack([to_model(q.images) for q in qs]) for qs in queries]
+    )
     starts = torch.stack(
         [torch.stack([to_model(q.start_image) for q in qs]) for qs in queries]
     )

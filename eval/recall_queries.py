@@ -44,8 +44,9 @@ def draw_queries(
 
     Where a layout offers too few walks of one kind, others take their place.
     """
-    walks = [_walk(env.domain, env.tour_summary.nodes, horizon, rng)
-             for _ in range(_TRIES)]
+    walks = [
+        _walk(env.domain, env.tour_summary.nodes, horizon, rng) for _ in range(_TRIES)
+    ]
     judged = [(w, *_judge(w[0], env.tour_summary.nodes)) for w in walks]
     picked = []
     for i in range(num_queries):

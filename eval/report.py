@@ -22,7 +22,9 @@ def print_committed(task: str) -> None:
         return
     rows = read_leaderboard(LEADERBOARD)
     rows = rows[rows["task"] == task]
-    if len(rows):
+    if rows.empty:
+        print(f"committed rows of {task}: none yet")
+    else:
         print_tables(rows, note="committed")
 
 

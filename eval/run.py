@@ -92,13 +92,14 @@ def _paired(
 def _report(sessions: list[Session]) -> None:
     import pandas as pd
 
-    from eval.leaderboard import summarise
+    from eval.leaderboard import MIN_EPISODES, summarise
     from eval.report import print_committed, write_side_by_side
     from eval.table import print_tables
 
     cfg = sessions[0].cfg
     rows = pd.DataFrame([summarise(s.record) for s in sessions])
-    print_tables(rows, note=f"demo, n={cfg.episodes}")
+    note = f"demo, n={cfg.episodes}" if cfg.episodes < MIN_EPISODES else ""
+    print_tables(rows, note=note)
     print_committed(cfg.task.name)
     if cfg.video and len(sessions) == 2:
         print(f"video:   {write_side_by_side(*(s.record.directory for s in sessions))}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,9 @@ from eval.recall_scores import recall_scores
 from eval.record import RunRecord
 from eval.run_spec import RunSpec, provenance
 from planners.mpc import MPCPolicy
+
+# Keys that say where results go or belong to other suites.
+_BESIDE = ("suite", "outputs", "video", "paired", "frames", "recall", "quality")
 
 
 class Session:
@@ -37,34 +41,53 @@ class Session:
 
     def run(self) -> None:
         """Runs the remaining seeds in batches of `num_envs`."""
-        from rich.progress import Progress
+        from rich.progress import Progress, TaskID
 
-        remaining = list(self.record.remaining_seeds())
-        if not remaining:
+        batches = self._remaining_batches()
+        if not batches:
             return
-        envs = [
-            self.parts.make_env() for _ in range(min(self.cfg.num_envs, len(remaining)))
-        ]
+        envs = [self.parts.make_env() for _ in range(max(map(len, batches)))]
         name = f"{self.cfg.task.name} {self.cfg.planner.name} {self.cfg.memory.name}"
         try:
             with Progress() as progress:
-                for first in range(0, len(remaining), len(envs)):
-                    seeds = remaining[first : first + len(envs)]
+                for seeds in batches:
                     task = progress.add_task(
                         f"{name}, seeds {seeds[0]}-{seeds[-1]}", total=None
                     )
-                    episodes = self._run_batch(
-                        envs[: len(seeds)], seeds, lambda t=task: progress.advance(t)
-                    )
+
+                    def advance(task: TaskID = task) -> None:
+                        progress.advance(task)
+
+                    episodes = self._run_batch(envs[: len(seeds)], seeds, advance)
                     progress.update(task, total=1, completed=1)
-                    for episode in episodes:
-                        self.record.append(episode.row())
+                    self._append(episodes)
         finally:
             for env in envs:
                 env.close()
 
+    def _remaining_batches(self) -> list[list[int]]:
+        """Batches with unrecorded seeds, always cut at the same places.
+
+        A batch that was killed between two of its lines runs again as a whole, so
+        that its episodes come out as in an unbroken run.
+        """
+        first, size = self.cfg.first_seed, self.cfg.num_envs
+        seeds = list(range(first, first + self.cfg.episodes))
+        missing = set(self.record.remaining_seeds())
+        batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
+        return [batch for batch in batches if missing & set(batch)]
+
+    def _append(self, episodes: list[Episode]) -> None:
+        missing = set(self.record.remaining_seeds())
+        for episode in episodes:
+            if episode.seed in missing:
+                self.record.append(episode.row())
+
     def _run_batch(
-        self, envs: list[MemoryTaskEnv], seeds: list[int], on_step
+        self,
+        envs: list[MemoryTaskEnv],
+        seeds: list[int],
+        on_step: Callable[[], None],
     ) -> list[Episode]:
         parts = self.parts
         model, memory = parts.world_model, parts.memory
@@ -97,7 +120,7 @@ class Session:
         """The record of this run, new or continued."""
         cfg, parts = self.cfg, self.parts
         spec = RunSpec(
-            config=OmegaConf.to_container(cfg, resolve=True),
+            config=deciding(cfg),
             task=cfg.task.name,
             planner=cfg.planner.name,
             memory=cfg.memory.name if parts.memory is not None else "none",
@@ -113,6 +136,13 @@ class Session:
         stores = parts.memory is not None and parts.memory.stores_frames
         record.start(spec, made_by, stores_frames=stores)
         return record
+
+
+def deciding(cfg: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that decides how episodes of tasks come out."""
+    config = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(config, dict)
+    return {str(k): v for k, v in config.items() if k not in _BESIDE}
 
 
 def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:

@@ -32,9 +32,7 @@ class ReachDot(Objective):
 
 def context_at(*where: tuple[int, int]) -> Context:
     frames = torch.stack([draw_dot(torch.tensor(w)) for w in where])[:, None]
-    return Context(
-        actions=torch.zeros(len(where), 0, dtype=torch.int64), frames=frames
-    )
+    return Context(actions=torch.zeros(len(where), 0, dtype=torch.int64), frames=frames)
 
 
 def goal_at(*where: tuple[int, int]) -> Goal:
@@ -133,7 +131,9 @@ def test_goal_image_costs_nothing_at_the_goal_and_grows_with_distance() -> None:
     objective = GoalImage(model, temperature=0.3)
     goal = goal_at((4, 4))
     rollout = model.rollout(
-        context_at((3, 4)), torch.tensor([[[0], [1], [2], [3]]]), generator=generators(1)
+        context_at((3, 4)),
+        torch.tensor([[[0], [1], [2], [3]]]),
+        generator=generators(1),
     )
     costs = objective(rollout, goal)[0, :, 0]
     assert costs.min() == pytest.approx(0, abs=1e-6)
@@ -156,7 +156,9 @@ def test_success_classifier_turns_logits_into_cost_and_probability() -> None:
     objective = SuccessClassifier(classifier, visibility_weight=0.2)
     goal = Goal(("a", "b"))
     assert torch.allclose(objective(rollout, goal), torch.tensor(0.4))
-    assert torch.allclose(objective.success_probability(rollout, goal), torch.tensor(0.5))
+    assert torch.allclose(
+        objective.success_probability(rollout, goal), torch.tensor(0.5)
+    )
 
 
 def test_a_weighted_sum_adds_costs() -> None:

@@ -147,7 +147,11 @@ def _indices(
     )
     ids = np.where(back[:, None], back_ids, ids)
     led_to = np.concatenate(
-        [np.full((batch_size, 1), -1), ids[:, :-1], ids[:, -1:].repeat(len(offsets), 1)],
+        [
+            np.full((batch_size, 1), -1),
+            ids[:, :-1],
+            ids[:, -1:].repeat(len(offsets), 1),
+        ],
         axis=1,
     )
     times = np.zeros(frames.shape, np.float32)
@@ -187,8 +191,8 @@ def _extra_frames(
 ) -> tuple[Tensor, np.ndarray]:
     """A frame from elsewhere per clip and its noise level.
 
-    A quarter are the (slightly noised) true target, a third another chunk end of
-    the episode, the rest empty, which is said by pure noise.
+    30 % are the (slightly noised) true target, 35 % another chunk end of the
+    episode, 35 % empty, which is said by pure noise.
     """
     size = len(episode)
     boundaries = rng.integers(data.actions.shape[1] + 1, size=size) * data.chunk_length

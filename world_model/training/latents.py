@@ -1,4 +1,4 @@
-"""Data sets -> tensors held in memory: frames for the autoencoder, latents for the rest."""
+"""Data sets -> tensors in memory: frames for the autoencoder, latents for the rest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from world_model.training.clips import LatentEpisodes
 def load_images(folder: Path, stride: int) -> np.ndarray:
     """Every `stride`-th frame of every episode, (M, H, W, C) uint8."""
     return np.concatenate(
-        [s["frames"][:, ::stride].reshape(-1, *s["frames"].shape[2:])
-         for s in read_shards(folder)]
+        [
+            s["frames"][:, ::stride].reshape(-1, *s["frames"].shape[2:])
+            for s in read_shards(folder)
+        ]
     )
 
 
@@ -40,8 +42,10 @@ def encode_dataset(
         latents = torch.load(cache, weights_only=True)
     else:
         latents = torch.cat(
-            [_encode(s["frames"], autoencoder, device)
-             for s in track(shards, description="encoding")]
+            [
+                _encode(s["frames"], autoencoder, device)
+                for s in track(shards, description="encoding")
+            ]
         )
         torch.save(latents, cache)
     return LatentEpisodes(

@@ -31,9 +31,7 @@ class Log:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-        print(
-            " ".join(f"{k}={v:.4g}" for k, v in row.items()), flush=True
-        )
+        print(" ".join(f"{k}={v:.4g}" for k, v in row.items()), flush=True)
 
 
 def save_grid(images: np.ndarray, path: Path, *, columns: int) -> None:

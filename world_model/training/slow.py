@@ -174,7 +174,9 @@ def evaluate(
     """
     mix = ClipMix(short=1.0, extra=0.0, conditional=1.0, reverse=0.0, num_past={2: 1.0})
     rng = np.random.default_rng(0)
-    batch = with_actions(sample_batch(held_out, mix, 512, rng), [w[:1] for w in wordings], rng)
+    batch = with_actions(
+        sample_batch(held_out, mix, 512, rng), [w[:1] for w in wordings], rng
+    )
     past = batch.clean[:, :-1]
     noise = torch.from_numpy(rng.standard_normal(past[:, :1].shape, dtype=np.float32))
     clip = replace(
@@ -193,7 +195,6 @@ def evaluate(
         repeat = (past[:, -1:] - target)[rows].square().mean()
         result[f"skill_{action}"] = 10 * math.log10(float(repeat / error))
     return result
-
 
 
 def _save(accelerator: Accelerator, output: Path, step: int) -> None:
