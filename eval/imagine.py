@@ -25,20 +25,22 @@ class Imagined:
     Attributes:
         actions: (T,).
         real: (T * F, H, W, C) uint8, from the simulator.
-        imagined: Like `real`, decoded from open-loop latents.
+        imagined: Like `real`, decoded from open-loop latents; for videos and cuts.
+        key_frames: (T, H, W, C), the same path imagined in the key-frame form that
+            planning uses; for recall.
         chunk_length: F.
     """
 
     actions: np.ndarray
     real: np.ndarray
     imagined: np.ndarray
+    key_frames: np.ndarray
     chunk_length: int
 
     @property
-    def chunk_ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Real and imagined last frames of each chunk, (T, H, W, C)."""
-        last = slice(self.chunk_length - 1, None, self.chunk_length)
-        return self.real[last], self.imagined[last]
+    def real_chunk_ends(self) -> np.ndarray:
+        """True last frames of each chunk, (T, H, W, C)."""
+        return self.real[self.chunk_length - 1 :: self.chunk_length]
 
 
 def imagine_paths(
@@ -52,22 +54,36 @@ def imagine_paths(
     paths = [_shortest(env) for env in envs]
     longest = max(map(len, paths))
     padded = torch.tensor([p + [p[-1]] * (longest - len(p)) for p in paths])
-    generator = [torch.Generator().manual_seed(seed) for seed in seeds]
-    rollout = policy.world_model.rollout(
-        policy.context_for([env.domain.get_state() for env in envs]),
-        padded[:, None],
-        memory=policy.memory,
-        generator=generator,
-        all_frames=True,
-    )
-    frames = to_env(rollout.frames[:, 0].flatten(1, 2))
+    videos = _rollout(policy, envs, padded, seeds, all_frames=True)
+    key_frames = _rollout(policy, envs, padded, seeds, all_frames=False)
     results = []
-    for env, path, video in zip(envs, paths, frames, strict=True):
+    for env, path, video, keys in zip(envs, paths, videos, key_frames, strict=True):
         length = env.domain.chunk_length
         real = _execute(env, path)
         imagined = video[: len(path) * length]
-        results.append(Imagined(np.array(path), real, imagined, length))
+        results.append(
+            Imagined(np.array(path), real, imagined, keys[: len(path)], length)
+        )
     return results
+
+
+def _rollout(
+    policy: MPCPolicy,
+    envs: list[MemoryTaskEnv],
+    actions: torch.Tensor,
+    seeds: list[int],
+    *,
+    all_frames: bool,
+) -> np.ndarray:
+    """Images (B, T * F, H, W, C) of one open-loop rollout per episode."""
+    rollout = policy.world_model.rollout(
+        policy.context_for([env.domain.get_state() for env in envs]),
+        actions[:, None],
+        memory=policy.memory,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        all_frames=all_frames,
+    )
+    return to_env(rollout.frames[:, 0].flatten(1, 2))
 
 
 def _shortest(env: MemoryTaskEnv) -> list[int]:

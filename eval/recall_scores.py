@@ -24,7 +24,7 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
     LPIPS needs images of at least 32 px and cuts a calibrated threshold: on toy
     domains both stay empty.
     """
-    real, imagined = (to_model(x) for x in path.chunk_ends)
+    real, imagined = to_model(path.real_chunk_ends), to_model(path.key_frames)
     scores: dict[str, float | None] = {
         "recall_psnr": float(psnr(imagined, real).clamp(max=MAX_PSNR).mean()),
         "recall_lpips": None,

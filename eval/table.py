@@ -42,6 +42,9 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
         ) from None
 
 
+_MAX_COLUMNS = 3
+
+
 def print_tables(
     rows: pd.DataFrame, *, note: str = "", console: Console | None = None
 ) -> None:
@@ -64,10 +67,19 @@ def _table(rows: pd.DataFrame, note: str) -> Table:
         title_justify="left",
         caption_justify="left",
     )
+    columns = [cells(row) for _, row in rows.iterrows()]
+    if len(rows) <= _MAX_COLUMNS:
+        # Few rows stand side by side: that fits into a narrow terminal.
+        table.add_column(HEADINGS[0][0])
+        for column in columns:
+            table.add_column(column[0], justify="right")
+        for i, (heading, _) in enumerate(HEADINGS[1:], start=1):
+            table.add_row(heading, *(column[i] for column in columns))
+        return table
     for heading, justify in HEADINGS:
         table.add_column(heading, justify="left" if justify == "left" else "right")
-    for _, row in rows.iterrows():
-        table.add_row(*cells(row))
+    for column in columns:
+        table.add_row(*column)
     return table
 
 
