@@ -31,16 +31,17 @@ def print_committed(task: str) -> None:
 def write_side_by_side(without: Path, with_memory: Path) -> Path:
     """Writes real | imagined without memory | with memory, and returns the file.
 
-    The episode is the one of median recall PSNR with memory: neither the best nor
-    the worst.
+    One image per action, in the form in which planning imagines. The episode is the
+    one of median recall PSNR with memory: neither the best nor the worst.
     """
     seed = median_seed(with_memory)
     plain = np.load(without / f"imagined-{seed}.npz")
     remembered = np.load(with_memory / f"imagined-{seed}.npz")
-    video = side_by_side([plain["real"], plain["imagined"], remembered["imagined"]])
+    columns = plain["real_chunk_ends"], plain["key_frames"], remembered["key_frames"]
+    video = side_by_side(columns)
     path = with_memory / f"side-by-side-{seed}.mp4"
-    write_mp4(video, path, fps=4)
-    write_gif(video, path.with_suffix(".gif"), fps=4)
+    write_mp4(video, path, fps=1)
+    write_gif(video, path.with_suffix(".gif"), fps=1)
     return path
 
 

@@ -151,6 +151,8 @@ def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:
         folder / f"imagined-{episode.seed}.npz",
         real=path.real,
         imagined=path.imagined,
+        real_chunk_ends=path.real_chunk_ends,
+        key_frames=path.key_frames,
         actions=path.actions,
         instruction=episode.instruction,
     )
