@@ -43,6 +43,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 
 
 _MAX_COLUMNS = 3
+_WIDE = 140
 
 
 def print_tables(
@@ -57,10 +58,11 @@ def print_tables(
     """
     console = console or Console()
     for _, group in rows.groupby("task", sort=False):
-        console.print(_table(group, note))
+        narrow = console.width < _WIDE and len(group) <= _MAX_COLUMNS
+        console.print(_table(group, note, narrow))
 
 
-def _table(rows: pd.DataFrame, note: str) -> Table:
+def _table(rows: pd.DataFrame, note: str, narrow: bool) -> Table:
     table = Table(
         title=title(rows, note),
         caption=f"Last row: {rows.iloc[-1]['command']}",
@@ -68,8 +70,7 @@ def _table(rows: pd.DataFrame, note: str) -> Table:
         caption_justify="left",
     )
     columns = [cells(row) for _, row in rows.iterrows()]
-    if len(rows) <= _MAX_COLUMNS:
-        # Few rows stand side by side: that fits into a narrow terminal.
+    if narrow:  # few rows stand side by side, a line per measure
         table.add_column(HEADINGS[0][0])
         for column in columns:
             table.add_column(column[0], justify="right")
