@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -65,6 +66,13 @@ def check(cfg: DictConfig) -> None:
             f"`world_model=simulator` takes no memory, got memory={cfg.memory.name}: "
             "the true simulator has nothing to remember. Use memory=none."
         )
+
+
+def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[str]]:
+    """The same command line with another memory: its configuration and overrides."""
+    kept = [o for o in overrides if not o.startswith(("memory=", "memory."))]
+    changed = [*kept, f"memory={name}"]
+    return hydra.compose("eval", changed), changed
 
 
 def build(cfg: DictConfig) -> Parts:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
 from omegaconf import DictConfig
@@ -19,7 +18,7 @@ from rich.progress import track
 
 from envs.api import Domain
 from envs.lattice import path_to
-from eval.build import Parts, build
+from eval.build import Parts, build, other_memory
 from eval.video_file import side_by_side, write_mp4
 from planners.mpc import MPCPolicy
 from world_model.core import Chunk, Context
@@ -39,10 +38,9 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     first = domain.render()
     real = np.concatenate([domain.execute(a) for a in actions])
     env.close()
-    kept = [o for o in overrides if not o.startswith(("memory=", "memory."))]
     columns = [real]
     for name in dict.fromkeys(["none", cfg.memory.name]):
-        run = build(hydra.compose("eval", [*kept, f"memory={name}"]))
+        run = build(other_memory(overrides, name)[0])
         columns.append(generate(run, first, actions, seed=cfg.first_seed, name=name))
     folder = Path(cfg.outputs) / "generate"
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 import torch
@@ -22,19 +21,17 @@ from rich.progress import track
 from torch import Tensor
 
 from envs.memory_task_env import MemoryTaskEnv
-from eval.build import Parts, build
+from eval.build import Parts, build, other_memory
 from eval.evaluate import Episode, watch_tours
 from eval.intervals import bootstrap_interval
 from eval.recall_queries import Query, draw_queries
+from eval.recall_scores import MAX_PSNR, lpips_vgg
 from eval.record import write_atomically
 from eval.run_spec import canonical_json, provenance
 from eval.video.images import psnr
-from eval.video.lpips import Lpips
 from planners.mpc import MPCPolicy
 from world_model.core import Context
 from world_model.frames import to_model
-
-MAX_PSNR = 60.0
 
 
 def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
@@ -43,7 +40,9 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
     run.json.
     """
-    runs = {name: build(_with_memory(overrides, name)) for name in cfg.recall.memories}
+    runs = {
+        name: build(other_memory(overrides, name)[0]) for name in cfg.recall.memories
+    }
     config = OmegaConf.to_container(cfg, resolve=True)
     digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
     folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}-{digest}"
@@ -90,11 +89,6 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
             closed = (means.get("none", np.nan) - means[row]) / gap
             rows.append({**line, "gap_closed": round(float(closed), 3)})
     return pd.DataFrame(rows)
-
-
-def _with_memory(overrides: Sequence[str], name: str) -> DictConfig:
-    kept = [o for o in overrides if not o.startswith(("memory=", "memory."))]
-    return hydra.compose("eval", [*kept, f"memory={name}"])
 
 
 def _run_batch(
@@ -190,7 +184,7 @@ def _score(
         for i, (frames, query) in enumerate(zip(predicted, asked, strict=True)):
             steps = [h - 1 for h in horizons]
             truth = to_model(query.images)[steps]
-            distance = _lpips()(frames[steps], truth)
+            distance = lpips_vgg()(frames[steps], truth)
             ratio = psnr(frames[steps], truth).clamp(max=MAX_PSNR)
             for step, d, p in zip(steps, distance, ratio, strict=True):
                 lines.append(
@@ -206,12 +200,3 @@ def _score(
                     }
                 )
     return lines
-
-
-_NETS: dict[str, Lpips] = {}
-
-
-def _lpips() -> Lpips:
-    if "vgg" not in _NETS:
-        _NETS["vgg"] = Lpips("vgg").eval()
-    return _NETS["vgg"]

@@ -31,7 +31,7 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
         "cuts_per_100": None,
     }
     if real.shape[-1] >= 32:
-        scores["recall_lpips"] = float(_lpips()(imagined, real).mean())
+        scores["recall_lpips"] = float(lpips_vgg()(imagined, real).mean())
     threshold = cut_threshold(domain)
     if threshold is not None:
         cuts = scene_cuts(path.imagined, threshold=threshold)
@@ -40,5 +40,6 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
 
 
 @lru_cache
-def _lpips() -> Lpips:
+def lpips_vgg() -> Lpips:
+    """The LPIPS-vgg network, loaded once."""
     return Lpips("vgg").eval()

@@ -80,12 +80,12 @@ def _paired(
     cfg: DictConfig, overrides: list[str]
 ) -> list[tuple[DictConfig, list[str]]]:
     """The run itself, and before it the same run with the memory of `paired`."""
+    from eval.build import other_memory
+
     runs = [(cfg, overrides)]
     plans = "planner" in cfg.planner and cfg.world_model.name != "simulator"
     if cfg.paired and plans and cfg.paired != cfg.memory.name:
-        other = [o for o in overrides if not o.startswith(("memory=", "memory."))]
-        other = [*other, f"memory={cfg.paired}"]
-        runs.insert(0, (hydra.compose("eval", other), other))
+        runs.insert(0, other_memory(overrides, cfg.paired))
     return runs
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -142,8 +144,6 @@ class BeamPlanner(Planner):
 
 
 def _last_chunk(rollout: Rollout) -> Rollout:
-    from dataclasses import replace
-
     return replace(
         rollout, actions=rollout.actions[:, :, -1:], latents=rollout.latents[:, :, -1:]
     )
