@@ -81,14 +81,19 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                     rng=np.random.default_rng(0),
                 )
                 line |= {
-                    name: round(estimate.value, 4),
-                    f"{name}_low": round(estimate.low, 4),
-                    f"{name}_high": round(estimate.high, 4),
+                    name: _rounded(estimate.value),
+                    f"{name}_low": _rounded(estimate.low),
+                    f"{name}_high": _rounded(estimate.high),
                 }
             gap = means.get("none", np.nan) - means.get("ceiling", np.nan)
             closed = (means.get("none", np.nan) - means[row]) / gap
             rows.append({**line, "gap_closed": round(float(closed), 3)})
     return pd.DataFrame(rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    """Four digits; an interval that one episode cannot have stays empty."""
+    return None if value is None else round(value, 4)
 
 
 def _run_batch(
