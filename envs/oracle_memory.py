@@ -63,7 +63,9 @@ class OracleMemory(Memory):
         frames = torch.stack(
             [torch.stack([blank if x is None else x for x in row]) for row in rows]
         )
-        return Reading(frames=frames[:, :, None], frames_valid=valid)
+        return Reading(
+            frames=frames[:, :, None], frames_valid=valid, frames_recalled=True
+        )
 
     def snapshot(self) -> list[dict[Node, Tensor]]:
         """See `Memory.snapshot`."""

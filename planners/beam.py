@@ -76,7 +76,7 @@ class BeamPlanner(Planner):
             beam = self._grow(beam, memory, generator)
             last = _last_chunk(beam)
             costs = self.objective(last, goal)[:, :, 0]
-            best = self._better(best, beam, costs, last, goal)
+            best = self._better(best, beam, costs, goal)
             beam = beam.select(self._keep(beam, costs))
         assert best is not None
         return best
@@ -109,16 +109,15 @@ class BeamPlanner(Planner):
         best: Plan | None,
         beam: Rollout,
         costs: Tensor,
-        last: Rollout,
         goal: Goal,
     ) -> Plan:
         """The better of the plan so far and the best prefix of this level."""
         total = costs + self.action_cost * beam.num_steps
         cost, index = total.min(dim=1)
         chosen = beam.select(index[:, None])
-        probability = self.objective.success_probability(last, goal)
+        probability = self.objective.success_probability(_last_chunk(chosen), goal)
         if probability is not None:
-            probability = probability[:, :, 0].gather(1, index[:, None])[:, 0]
+            probability = probability[:, 0, 0]
         lengths = torch.full_like(index, beam.num_steps)
         plan = Plan(chosen.actions[:, 0], lengths, cost, probability)
         return plan if best is None else _merge(best, plan)

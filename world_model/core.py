@@ -108,6 +108,8 @@ class Reading:
     Attributes:
         frames: Latents of extra frames from elsewhere, (B, N, S, c, h, w).
         frames_valid: (B, N) bool; False where the extra frames must be ignored.
+        frames_recalled: The extra frames claim to show the end of the imagined
+            chunk, not just something else of the episode.
         past: Longer context that replaces the given one, batch (B, N).
         adapter: Fast weights, one set per episode: parameter name -> (B, ...).
         guidance: Contrastive weight g: prediction = on + g * (on - off).
@@ -115,6 +117,7 @@ class Reading:
 
     frames: Tensor | None = None
     frames_valid: Tensor | None = None
+    frames_recalled: bool = False
     past: Context | None = None
     adapter: dict[str, Tensor] | None = None
     guidance: float = 0.0

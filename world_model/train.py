@@ -83,7 +83,10 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     denoiser = VideoDenoiser(**OmegaConf.to_object(cfg.denoiser))
     if cfg.init:
         denoiser = VideoDenoiser.from_pretrained(cfg.init)
-    train_slow(denoiser, episodes, wordings, output, config)
+    mirrored = None
+    if config.mirror:
+        mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
+    train_slow(denoiser, episodes, wordings, output, config, mirrored=mirrored)
 
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:

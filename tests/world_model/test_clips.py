@@ -42,7 +42,7 @@ def test_all_parts_of_a_batch_fit_together(seed, length, short):
         assert x.shape == size
     assert ((clip.noise_levels >= 0) & (clip.noise_levels <= 1)).all()
     first = clip.num_extra + clip.num_past
-    assert not clip.times[:, :first].any()
+    assert not clip.times[:, clip.num_extra : first].any()
     assert (clip.times[:, -1] == 1).all()
     t = clip.noise_levels[..., None, None, None]
     torch.testing.assert_close(clip.latents, (1 - t) * batch.clean + t * batch.noise)
@@ -104,10 +104,13 @@ def test_the_extra_slot_comes_first_and_never_counts(seed):
     assert batch.clip.num_extra == 1
     assert not batch.loss_frames[:, 0].any()
     assert (batch.action_ids[:, 0] == -1).all()
-    assert not batch.clip.times[:, 0].any()
     level = batch.clip.noise_levels[:, 0]
-    assert ((level <= 0.3) | (level == 1)).all()
+    assert ((level <= 0.5) | (level == 1)).all()
     empty = level == 1
+    recalled = (batch.clip.times[:, 0] == 1) & ~empty
+    assert 0 < recalled.sum() < 200
+    assert torch.equal(batch.clean[recalled, 0], batch.clean[recalled, -1])
+    assert (batch.clip.times[~recalled & ~empty, 0] == 0).all()
     assert 0 < empty.sum() < 200
     assert torch.equal(batch.clip.latents[empty, 0], batch.noise[empty, 0])
     episode = (batch.clean[:, :, 0, 0, 0] // 100).long()

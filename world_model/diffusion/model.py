@@ -348,6 +348,9 @@ def _with_extra(clip: Clip, reading: Reading, noise: Tensor) -> Clip:
             [(~valid).float().expand(size), clip.noise_levels], dim=1
         ),
         actions=torch.cat([actions, clip.actions], dim=1),
-        times=torch.cat([clip.times.new_zeros(size), clip.times], dim=1),
+        times=torch.cat(
+            [clip.times.new_full(size, float(reading.frames_recalled)), clip.times],
+            dim=1,
+        ),
         num_extra=size[1],
     )

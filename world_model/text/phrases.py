@@ -122,6 +122,14 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
 }
 """Canonical phrase -> wordings seen in training, the canonical one first."""
 
+MIRROR = {
+    "turn left": "turn right",
+    "turn right": "turn left",
+    "left": "right",
+    "right": "left",
+}
+"""Canonical phrase -> what it looks like in a mirror; the others look the same."""
+
 UNSEEN: dict[str, tuple[str, ...]] = {
     "forward": (
         "drive forward",

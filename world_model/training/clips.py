@@ -24,10 +24,26 @@ CONDITIONAL, INDEPENDENT, JOINT = range(3)
 
 @dataclass(frozen=True)
 class ClipMix:
-    """Shares of the kinds of training clips; each in [0, 1]."""
+    """Shares of the kinds of training clips; each in [0, 1].
+
+    Attributes:
+        short: Only the chunk's last frame is the future, else all its frames.
+        extra: Clips with an extra-frame slot.
+        recalled: Of these, the slot holds the noised last frame of the future and
+            says so (time 1).
+        elsewhere: Of these, it holds another frame of the episode (time 0); the
+            rest is empty.
+        conditional: Clean past.
+        independent: A noise level per frame; the rest is joint.
+        pure_noise: Noise levels that are exactly 1.
+        reverse: Played backwards where that is possible.
+        num_past: Share of each number of past frames.
+    """
 
     short: float = 0.7
     extra: float = 0.35
+    recalled: float = 0.35
+    elsewhere: float = 0.35
     conditional: float = 0.65
     independent: float = 0.15
     pure_noise: float = 0.15
@@ -90,12 +106,16 @@ def sample_batch(
     weights = np.ones(levels.shape, np.float32)
     weights[mode == CONDITIONAL, :num_past] = 0
     if extra:
-        slot, slot_level = _extra_frames(data, frames, episode, rng)
+        slot, slot_level, slot_time = _extra_frames(data, mix, frames, episode, rng)
         clean = torch.cat([slot[:, None], clean], dim=1)
         levels = np.concatenate([slot_level[:, None], levels], axis=1)
         ids, times, weights = (
-            np.concatenate([np.full((batch_size, 1), fill, x.dtype), x], axis=1)
-            for x, fill in ((ids, -1), (times, 0), (weights, 0))
+            np.concatenate([column[:, None].astype(x.dtype), x], axis=1)
+            for x, column in (
+                (ids, np.full(batch_size, -1)),
+                (times, slot_time),
+                (weights, np.zeros(batch_size)),
+            )
         )
     noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
     t = torch.from_numpy(levels.astype(np.float32))
@@ -185,20 +205,24 @@ def _noise_levels(
 
 def _extra_frames(
     data: LatentEpisodes,
+    mix: ClipMix,
     frames: np.ndarray,
     episode: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[Tensor, np.ndarray]:
-    """A frame from elsewhere per clip and its noise level.
+) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """A frame for the extra slot of each clip, its noise level and its time.
 
-    30 % are the (slightly noised) true target, 35 % another chunk end of the
-    episode, 35 % empty, which is said by pure noise.
+    A recalled frame is the future's last one: its time is 1 and its noise level
+    says how much to trust it. One from elsewhere has time 0. An empty slot of
+    either time is said by pure noise.
     """
     size = len(episode)
     boundaries = rng.integers(data.actions.shape[1] + 1, size=size) * data.chunk_length
     kind = rng.random(size)
-    index = np.where(kind < 0.3, frames[:, -1], boundaries)
-    level = np.where(kind < 0.3, rng.uniform(0, 0.3, size), 0.0)
-    level = np.where(kind > 0.65, 1.0, level)
+    recalled = kind < mix.recalled
+    empty = kind > mix.recalled + mix.elsewhere
+    index = np.where(recalled, frames[:, -1], boundaries)
+    level = np.where(recalled, rng.uniform(0, 0.5, size), 0.0)
+    time = np.where(empty, rng.random(size) < 0.5, recalled)
     latents = data.latents[torch.from_numpy(episode), torch.from_numpy(index)]
-    return latents.float(), level
+    return latents.float(), np.where(empty, 1.0, level), time.astype(float)

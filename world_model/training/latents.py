@@ -13,6 +13,7 @@ from torch import Tensor
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
 from world_model.shards import read_meta, read_shards
+from world_model.text.phrases import MIRROR
 from world_model.training.clips import LatentEpisodes
 
 
@@ -28,33 +29,52 @@ def load_images(folder: Path, stride: int) -> np.ndarray:
 
 @torch.no_grad()
 def encode_dataset(
-    folder: Path, autoencoder: FrameAutoencoder, device: torch.device
+    folder: Path,
+    autoencoder: FrameAutoencoder,
+    device: torch.device,
+    *,
+    mirrored: bool = False,
 ) -> LatentEpisodes:
     """Encodes a whole data set once; the result is cached beside it.
 
     The cache is keyed by the autoencoder's weights, so that a new autoencoder
     never meets old latents.
+
+    Args:
+        folder: Written by `python -m envs.collect`.
+        autoencoder: Frames -> latents.
+        device: Where to encode.
+        mirrored: Every frame seen in a mirror, every action as the mirror shows it:
+            the same number of new episodes for nothing.
     """
     meta = read_meta(folder)
     shards = list(read_shards(folder))
-    cache = folder / f"latents-{fingerprint(autoencoder)}-{len(shards)}.pt"
+    name = f"latents-{fingerprint(autoencoder)}-{len(shards)}"
+    cache = folder / f"{name}{'-mirrored' * mirrored}.pt"
     if cache.exists():
         latents = torch.load(cache, weights_only=True)
     else:
         latents = torch.cat(
             [
-                _encode(s["frames"], autoencoder, device)
+                _encode(_seen(s["frames"], mirrored), autoencoder, device)
                 for s in track(shards, description="encoding")
             ]
         )
         torch.save(latents, cache)
+    actions = np.concatenate([s["actions"] for s in shards]).astype(np.int64)
+    mirror = np.array([meta.phrases.index(MIRROR.get(p, p)) for p in meta.phrases])
     return LatentEpisodes(
         latents=latents,
-        actions=np.concatenate([s["actions"] for s in shards]).astype(np.int64),
+        actions=mirror[actions] if mirrored else actions,
         moved=np.concatenate([s["moved"] for s in shards]),
         chunk_length=meta.chunk_length,
         inverses=np.array([-1 if i is None else i for i in meta.inverses]),
     )
+
+
+def _seen(frames: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Frames (E, N, H, W, C), or what a mirror shows of them."""
+    return np.ascontiguousarray(frames[:, :, :, ::-1]) if mirrored else frames
 
 
 def fingerprint(autoencoder: FrameAutoencoder) -> str:

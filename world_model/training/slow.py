@@ -42,6 +42,8 @@ class SlowConfig:
         evaluate_every: Steps between validations.
         held_out: Share of episodes kept for validation.
         text_noise: Standard deviation of noise on phrase embeddings.
+        mirror: Also train on what a mirror shows of every episode.
+        compile: Compile the transformer's blocks; pays after some hundred steps.
         mix: Kinds of clips.
     """
 
@@ -56,6 +58,8 @@ class SlowConfig:
     evaluate_every: int = 500
     held_out: float = 0.03
     text_noise: float = 0.2
+    mirror: bool = False
+    compile: bool = False
     mix: ClipMix = field(default_factory=ClipMix)
 
 
@@ -65,6 +69,8 @@ def train_slow(
     wordings: list[Tensor],
     output: Path,
     config: SlowConfig,
+    *,
+    mirrored: LatentEpisodes | None = None,
 ) -> VideoDenoiser:
     """Trains the denoiser and returns its moving average.
 
@@ -74,8 +80,13 @@ def train_slow(
         wordings: Embeddings (P, E) of each action's phrase and paraphrases.
         output: Folder for checkpoints, log and the final weights.
         config: Hyper-parameters.
+        mirrored: The same episodes seen in a mirror, or None.
     """
     train, held_out = split(data, config.held_out)
+    if mirrored is not None:
+        train = joined(train, split(mirrored, config.held_out)[0])
+    if config.compile:
+        denoiser.backbone.compile_repeated_blocks()
     accelerator = Accelerator(mixed_precision=config.mixed_precision)
     optimizer = torch.optim.AdamW(
         denoiser.parameters(), lr=config.learning_rate, weight_decay=0.01
@@ -131,6 +142,16 @@ def split(
     return part(slice(0, count)), part(slice(count, None))
 
 
+def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
+    """The episodes of both."""
+    return replace(
+        a,
+        latents=torch.cat([a.latents, b.latents]),
+        actions=np.concatenate([a.actions, b.actions]),
+        moved=np.concatenate([a.moved, b.moved]),
+    )
+
+
 def with_actions(
     batch: TrainingBatch,
     wordings: list[Tensor],
@@ -162,6 +183,7 @@ def weighted_loss(
     return (loss * weights).sum() / weights.sum()
 
 
+@torch.compiler.set_stance("force_eager")
 @torch.no_grad()
 def evaluate(
     network: VideoDenoiser, held_out: LatentEpisodes, wordings: list[Tensor]
