@@ -54,9 +54,9 @@ class OracleMemory(Memory):
         blank = torch.zeros_like(context.latents[0, 0, 0])
         paths = torch.cat([context.imagined, actions[..., None]], dim=-1).tolist()
         rows = [
-            [visited.get(node) for node in self._ends(state, candidates)]
-            for visited, state, candidates in zip(
-                self._visited, context.state, paths, strict=True
+            [self._visited[slot].get(node) for node in self._ends(state, candidates)]
+            for slot, state, candidates in zip(
+                context.memory_slots, context.state, paths, strict=True
             )
         ]
         valid = torch.tensor([[x is not None for x in row] for row in rows])

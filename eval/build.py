@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel
+from world_model.plain import plain
 from world_model.policy_api import Objective, Policy
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
     """The memory of `cfg.memory`."""
     options = {
         k: v
-        for k, v in OmegaConf.to_container(cfg.memory, resolve=True).items()
+        for k, v in plain(cfg.memory).items()
         if k not in ("name", "context_frames")
     }
     target = options["_target_"]
@@ -183,7 +184,7 @@ def _load_classifier(kind: type[GoalClassifier], folder: Path) -> GoalClassifier
 
 
 def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
-    options = OmegaConf.to_container(node, resolve=True)
+    options = plain(node)
     options.pop("name", None)
     return instantiate(options, *args, **kwargs)
 

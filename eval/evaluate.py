@@ -75,6 +75,12 @@ class Episode:
         }
 
 
+Watch = Callable[
+    [Policy, Sequence[MemoryTaskEnv], list[Episode], Callable[[], None]], None
+]
+"""Shows tours to a policy, see `watch_tours`."""
+
+
 def run_episodes(
     policy: Policy,
     envs: Sequence[MemoryTaskEnv],
@@ -84,6 +90,7 @@ def run_episodes(
     memory_bytes: Callable[[], int] = lambda: 0,
     on_step: Callable[[], None] = lambda: None,
     on_test: Callable[[list[Episode]], None] = lambda episodes: None,
+    watch: Watch | None = None,
 ) -> list[Episode]:
     """Runs one episode per environment, all in lockstep.
 
@@ -95,6 +102,7 @@ def run_episodes(
         memory_bytes: Reads the memory's size per episode.
         on_step: Called after every tour step and every decision (progress bars).
         on_test: Called once when the tests begin, before the first decision.
+        watch: Shows the tours; None for `watch_tours`.
     """
     starts = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     goal = _goal(starts)
@@ -103,7 +111,7 @@ def run_episodes(
         for seed, words in zip(seeds, goal.instructions, strict=True)
     ]
     policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
-    watch_tours(policy, envs, episodes, on_step)
+    (watch or watch_tours)(policy, envs, episodes, on_step)
     policy.relocate(np.stack([s["image"] for s in starts]))
     on_test(episodes)
     _run_tests(policy, envs, starts, goal, episodes, num_calls, on_step)
@@ -171,14 +179,13 @@ def _decide(
     episodes: list[Episode],
     num_calls: Callable[[], int],
 ) -> np.ndarray:
-    """One decision of all episodes; its costs are shared evenly."""
+    """One decision of the active episodes, which share its costs evenly."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), time.perf_counter()
     actions = policy.act(obs)
-    # All B slots are planned, finished ones too: each bears its part.
-    seconds = (time.perf_counter() - start) / len(envs)
-    cost = (num_calls() - calls) / len(envs)
+    seconds = (time.perf_counter() - start) / active.sum()
+    cost = (num_calls() - calls) / active.sum()
     plan = policy.last_plan
     for i in np.flatnonzero(active):
         episodes[i].plan_seconds.append(seconds)

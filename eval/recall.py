@@ -16,22 +16,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, other_memory
-from eval.evaluate import Episode, watch_tours
+from eval.evaluate import Episode
 from eval.intervals import bootstrap_interval
 from eval.recall_queries import Query, draw_queries
 from eval.recall_scores import MAX_PSNR, lpips_vgg
 from eval.record import write_atomically
 from eval.run_spec import canonical_json, provenance
+from eval.tours import TourCache
 from eval.video.images import psnr
 from planners.mpc import MPCPolicy
 from world_model.core import Context
 from world_model.frames import to_model
+from world_model.plain import plain
 
 
 def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
@@ -40,10 +42,13 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
     run.json.
     """
-    runs = {
-        name: build(other_memory(overrides, name)[0]) for name in cfg.recall.memories
+    configs = {name: other_memory(overrides, name)[0] for name in cfg.recall.memories}
+    runs = {name: build(config) for name, config in configs.items()}
+    caches = {
+        name: TourCache.of(config, runs[name].device)
+        for name, config in configs.items()
     }
-    config = OmegaConf.to_container(cfg, resolve=True)
+    config = plain(cfg)
     digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
     folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +56,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     lines: list[dict[str, Any]] = []
     batches = [seeds[i : i + cfg.num_envs] for i in range(0, len(seeds), cfg.num_envs)]
     for batch in track(batches, description="recall"):
-        lines += _run_batch(cfg, runs, batch)
+        lines += _run_batch(cfg, runs, caches, batch)
     table = pd.DataFrame(lines)
     summary = summarise(table)
     write_atomically(folder / "recall.csv", table.to_csv(index=False))
@@ -97,7 +102,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _run_batch(
-    cfg: DictConfig, runs: dict[str, Parts], seeds: list[int]
+    cfg: DictConfig,
+    runs: dict[str, Parts],
+    caches: dict[str, TourCache],
+    seeds: list[int],
 ) -> list[dict[str, Any]]:
     first = next(iter(runs.values()))
     envs = [first.make_env() for _ in seeds]
@@ -111,7 +119,7 @@ def _run_batch(
         ]
         predictions = _controls(first, queries)
         for name, parts in runs.items():
-            predictions |= _imagine(name, parts, envs, queries, seeds)
+            predictions |= _imagine(name, parts, caches[name], envs, queries, seeds)
     finally:
         for env in envs:
             env.close()
@@ -125,6 +133,7 @@ def _run_batch(
 def _imagine(
     name: str,
     parts: Parts,
+    cache: TourCache,
     envs: list[MemoryTaskEnv],
     queries: list[list[Query]],
     seeds: list[int],
@@ -133,7 +142,7 @@ def _imagine(
     policy = parts.policy
     assert isinstance(policy, MPCPolicy)
     policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
-    watch_tours(policy, envs, [Episode(s, "") for s in seeds], lambda: None)
+    cache.watch(policy, envs, [Episode(s, "") for s in seeds], lambda: None)
     out = {name: _rollouts(policy, queries, seeds)}
     if name not in ("none", "anchor") and not policy.privileged and len(envs) > 1:
         # Slot b answers the queries of episode b + 1, under that episode's noise.

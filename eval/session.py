@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build
@@ -16,7 +16,9 @@ from eval.imagine import Imagined, imagine_paths
 from eval.recall_scores import recall_scores
 from eval.record import RunRecord
 from eval.run_spec import RunSpec, provenance
+from eval.tours import TourCache
 from planners.mpc import MPCPolicy
+from world_model.plain import plain
 
 # Keys that say where results go or belong to other suites.
 _BESIDE = ("suite", "outputs", "video", "paired", "frames", "recall", "quality")
@@ -104,6 +106,7 @@ class Session:
             memory_bytes=lambda: memory.num_bytes if memory else 0,
             on_step=on_step,
             on_test=on_test,
+            watch=TourCache.of(self.cfg, parts.device).watch,
         )
 
     def _imagine(
@@ -140,9 +143,7 @@ class Session:
 
 def deciding(cfg: DictConfig) -> dict[str, Any]:
     """The part of a configuration that decides how episodes of tasks come out."""
-    config = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(config, dict)
-    return {str(k): v for k, v in config.items() if k not in _BESIDE}
+    return {k: v for k, v in plain(cfg).items() if k not in _BESIDE}
 
 
 def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:

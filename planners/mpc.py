@@ -94,15 +94,43 @@ class MPCPolicy(Policy):
             for seed in self._seeds
         ]
         self._decision += 1
-        rest = self.last_plan if self.replan_every == 1 else None
-        return self.planner.plan(
-            self.context_for(obs.states),
-            obs.goal,
+        # Finished episodes are not planned for: they would only cost time.
+        rows = np.flatnonzero(obs.active).tolist()
+        rest = None if self.last_plan is None else self._rest(self.last_plan, rows)
+        plan = self.planner.plan(
+            self.context_for(obs.states).rows(rows),
+            obs.goal.rows(rows),
             memory=self.memory,
             warm_start=rest,
-            generator=generator,
-            horizon=int(obs.steps_left[obs.active].max(initial=1)),
+            generator=[generator[row] for row in rows],
+            horizon=int(obs.steps_left[rows].max()),
         )
+        return _spread(plan, rows, len(obs.active))
+
+    def _rest(self, plan: Plan, rows: Sequence[int]) -> Plan | None:
+        """What the last plan had still in mind for episodes `rows`."""
+        actions = plan.actions[rows, self.replan_every :]
+        if actions.shape[1] == 0:
+            return None
+        lengths = (plan.lengths[rows] - self.replan_every).clamp(min=0)
+        return Plan(actions, lengths, plan.costs[rows])
+
+
+def _spread(plan: Plan, rows: Sequence[int], num_episodes: int) -> Plan:
+    """The plan of episodes `rows` as one of all episodes, zeros for the others."""
+
+    def spread(x: Tensor) -> Tensor:
+        out = x.new_zeros(num_episodes, *x.shape[1:])
+        out[rows] = x
+        return out
+
+    likely = plan.predicted_success
+    return Plan(
+        spread(plan.actions),
+        spread(plan.lengths),
+        spread(plan.costs),
+        None if likely is None else spread(likely),
+    )
 
 
 def _mix(seed: int, decision: int) -> int:

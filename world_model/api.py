@@ -248,7 +248,8 @@ class Memory(abc.ABC):
         """What the memory contributes to one imagined chunk.
 
         Args:
-            context: Each candidate's own imagined context, batch (B, N).
+            context: Each candidate's own imagined context, batch (B, N); row b
+                reads slot `context.memory_slots[b]`.
             actions: The action about to be imagined, (B, N) or (B, N, A).
         """
 
@@ -354,6 +355,7 @@ def last_context(rollout: Rollout, num_frames: int) -> Context:
         latents=latents,
         imagined=rollout.actions,
         state=rollout.states if rollout.states is not None else root.state,
+        slots=root.slots,
     )
     return context.last(num_frames)
 

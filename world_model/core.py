@@ -21,7 +21,7 @@ float32 with a trailing axis A.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ class Context:
         imagined: Actions imagined since the last real frame, (*, t) or (*, t, A).
         state: Simulator state per episode; filled only for privileged models
             and memories.
+        slots: Memory slot of each episode; None where episode b has slot b.
     """
 
     actions: Tensor
@@ -52,6 +53,7 @@ class Context:
     latents: Tensor | None = None
     imagined: Tensor | None = None
     state: tuple[Any, ...] | None = None
+    slots: tuple[int, ...] | None = None
 
     @property
     def num_frames(self) -> int:
@@ -67,6 +69,28 @@ class Context:
                 "A Context needs `frames` or `latents`, got neither: pass one."
             )
         return images.ndim - 4
+
+    @property
+    def memory_slots(self) -> tuple[int, ...]:
+        """The memory slot of each episode."""
+        return self.slots or tuple(range(len(self.actions)))
+
+    def rows(self, index: Sequence[int]) -> Context:
+        """Episodes `index` of the batch, each with the slot it had."""
+        index = list(index)
+
+        def pick(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x[index]
+
+        slots = self.memory_slots
+        return Context(
+            actions=self.actions[index],
+            frames=pick(self.frames),
+            latents=pick(self.latents),
+            imagined=pick(self.imagined),
+            state=self.state and tuple(self.state[i] for i in index),
+            slots=tuple(slots[i] for i in index),
+        )
 
     def last(self, num_frames: int) -> Context:
         """The same context cut to its last `num_frames` frames."""
@@ -195,3 +219,9 @@ class Goal:
 
     instructions: tuple[str, ...]
     images: Tensor | None = None
+
+    def rows(self, index: Sequence[int]) -> Goal:
+        """What episodes `index` of the batch ask for."""
+        index = list(index)
+        images = None if self.images is None else self.images[index]
+        return Goal(tuple(self.instructions[i] for i in index), images)

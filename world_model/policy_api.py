@@ -49,14 +49,12 @@ class Plan:
         lengths: (B,) actions after which the goal is expected to hold.
         costs: (B,) cost of the chosen candidates.
         predicted_success: (B,) in [0, 1], or None if the objective does not say.
-        imagined: The chosen candidates, N = 1.
     """
 
     actions: Tensor
     lengths: Tensor
     costs: Tensor
     predicted_success: Tensor | None = None
-    imagined: Rollout | None = None
 
 
 class Planner(abc.ABC):

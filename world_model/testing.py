@@ -247,6 +247,22 @@ def slots_are_independent(
         _require(_equal(a[0], b[0], ACROSS_LAYOUTS), law)
 
 
+def readers_choose_their_slots(
+    make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]
+) -> None:
+    """Episodes that are read in another order read their own slots."""
+    memory, context = _written(make, chunks), chunks[-1].context
+    last = len(context.actions) - 1
+    actions = random_actions(model, last + 1, 3, 2)
+    generator = [torch.Generator().manual_seed(last)]
+    alone = model.rollout(
+        context.rows([last]), actions[last:], memory=memory, generator=generator
+    )
+    together = _effect(memory, model, chunks)
+    law = "`read` answers for `context.memory_slots`"
+    _require(_equal(alone.latents[0], together[last], ACROSS_LAYOUTS), law)
+
+
 def num_bytes_is_honest(
     make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]
 ) -> None:
@@ -287,6 +303,7 @@ MEMORY_LAWS = (
     snapshots_are_exact,
     inactive_slots_stay,
     slots_are_independent,
+    readers_choose_their_slots,
     num_bytes_is_honest,
     memory_stays_finite,
 )

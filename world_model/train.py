@@ -13,9 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from world_model.errors import unknown_name
+from world_model.plain import plain
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -45,8 +46,8 @@ def _fit(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.autoencoder import AutoencoderConfig, fit_autoencoder
 
-    model = FrameAutoencoder(**OmegaConf.to_object(cfg.autoencoder))
-    config = AutoencoderConfig(**OmegaConf.to_object(cfg.autoencoder_training))
+    model = FrameAutoencoder(**plain(cfg.autoencoder))
+    config = AutoencoderConfig(**plain(cfg.autoencoder_training))
     fit_autoencoder(model, data, output, config)
 
 
@@ -55,7 +56,7 @@ def _autoencoder(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.autoencoder import AutoencoderConfig, train_correction
 
     model = FrameAutoencoder.from_pretrained(output / "autoencoder")
-    config = AutoencoderConfig(**OmegaConf.to_object(cfg.autoencoder_training))
+    config = AutoencoderConfig(**plain(cfg.autoencoder_training))
     train_correction(model, data, output, config)
 
 
@@ -76,11 +77,11 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
     wordings = [embed_phrases(PARAPHRASES[p]) for p in read_meta(data).phrases]
-    fields = OmegaConf.to_object(cfg.slow)
+    fields = plain(cfg.slow)
     mix = ClipMix(**fields.pop("mix", {}))
     config = SlowConfig(**fields, mix=mix)
     set_seed(config.seed)
-    denoiser = VideoDenoiser(**OmegaConf.to_object(cfg.denoiser))
+    denoiser = VideoDenoiser(**plain(cfg.denoiser))
     if cfg.init:
         denoiser = VideoDenoiser.from_pretrained(cfg.init)
     mirrored = None
@@ -94,7 +95,7 @@ def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.classifier import ClassifierConfig, train_classifier
 
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
-    config = ClassifierConfig(**OmegaConf.to_object(cfg.classifier))
+    config = ClassifierConfig(**plain(cfg.classifier))
     train_classifier(autoencoder, data, output, config)
 
 
@@ -111,7 +112,7 @@ def _probe(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.probe import ProbeConfig, train_probe
 
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
-    config = ProbeConfig(**cfg.probe)
+    config = ProbeConfig(**plain(cfg.probe))
     train_probe(autoencoder, data, output, config)
 
 

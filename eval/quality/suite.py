@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
@@ -35,6 +35,7 @@ from eval.run_spec import PROTOCOL_VERSION, canonical_json, provenance, slug
 from eval.video.features import VideoFeatures
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.errors import unknown_name
+from world_model.plain import plain
 from world_model.probe import ActionProbe, load_probe
 from world_model.text.phrases import UNSEEN
 from world_model.training.probe import encoder_fingerprint
@@ -105,7 +106,7 @@ class QualitySuite:
     def folder(self) -> Path:
         """Where results go: another configuration or revision is another folder."""
         cfg, made_by = self._cfg, self._made_by
-        digest = hashlib.sha256(canonical_json(_plain(cfg)).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(canonical_json(plain(cfg)).encode()).hexdigest()[:8]
         code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
         names = ("quality", cfg.task.domain, cfg.world_model.name, cfg.split)
         name = "-".join([*(slug(x) for x in names), digest, code])
@@ -221,7 +222,7 @@ class QualitySuite:
             "split": self.spec.split,
             "seeds": list(self.spec.seeds),
             "provenance": self._made_by,
-            "config": _plain(self._cfg),
+            "config": plain(self._cfg),
         }
 
 
@@ -317,10 +318,3 @@ def _action_groups(
         group: [list(phrases).index(p) for p in members]
         for group, members in wanted.items()
     }
-
-
-def _plain(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain JSON values."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

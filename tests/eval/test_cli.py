@@ -76,7 +76,7 @@ def test_the_main_command_leaves_two_records_and_a_video(finished):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     memories = {}
-    for path in (folder / "outputs").iterdir():
+    for path in (folder / "outputs").glob("[!.]*"):
         record = RunRecord(path)
         assert sorted(record.done_seeds()) == [0, 1]
         memories[record.run()["memory"]] = path
@@ -108,6 +108,25 @@ def test_a_repeated_run_and_a_continued_one_give_the_same_rows(
     before = path.read_bytes()
     assert run(*arguments) is None
     assert path.read_bytes() == before
+
+
+def test_tours_are_written_once_and_their_snapshots_change_nothing(
+    run, scroll_weights, tmp_path
+):
+    arguments = [
+        *SMALL,
+        f"world_model.weights={scroll_weights}",
+        "paired=null",
+        "video=false",
+    ]
+    narrow = [*arguments, "planner.planner.width=1"]
+
+    assert run(*arguments, f"outputs={tmp_path}/a") is None
+    shutil.rmtree(next((tmp_path / "a").glob("*-temp_lora-*")))
+    assert run(*narrow, f"outputs={tmp_path}/a") is None
+    assert len(list((tmp_path / "a/.tours").iterdir())) == 2  # of two batches
+    assert run(*narrow, f"outputs={tmp_path}/b") is None
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
 def test_help_comes_from_anywhere_without_heavy_imports(tmp_path):

@@ -53,10 +53,9 @@ class AnchorMemory(Memory):
         if not known:
             return None
         blank = torch.zeros_like(known[0])
-        frames = torch.stack(
-            [self._filled(x if len(x) else blank) for x in self._anchors]
-        )
-        has_any = torch.tensor([len(x) > 0 for x in self._anchors])
+        asked = [self._anchors[slot] for slot in context.memory_slots]
+        frames = torch.stack([self._filled(x if len(x) else blank) for x in asked])
+        has_any = torch.tensor([len(x) > 0 for x in asked])
         num_candidates = actions.shape[1]
         return Reading(
             frames=frames[:, None].expand(-1, num_candidates, *[-1] * 4),

@@ -124,7 +124,8 @@ class TempLoraMemory(Memory):
         """The adapter of each episode, for all its candidates."""
         if not self._is_written:
             return None
-        adapter = self._adapter([slot.vector.detach() for slot in self._slots])
+        asked = [self._slots[i].vector.detach() for i in context.memory_slots]
+        adapter = self._adapter(asked)
         return Reading(adapter=adapter, guidance=self.guidance)
 
     def snapshot(self) -> LoraState:

@@ -1,0 +1,107 @@
+"""What a memory holds after a tour: written once, reused by every run that asks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from envs.memory_task_env import MemoryTaskEnv
+from eval.build import weights
+from eval.evaluate import Episode, watch_tours
+from eval.run_spec import canonical_json
+from planners.mpc import MPCPolicy
+from world_model.plain import plain
+from world_model.policy_api import Policy
+from world_model.provenance import code_state
+from world_model.shards import write_atomically
+
+
+@dataclass(frozen=True)
+class TourCache:
+    """Memory snapshots on disk, one file per batch of tours.
+
+    Tasks share tours, and so do planners and suites: the write, which costs most of
+    a run, is paid once. A file's name is a digest of everything that decides its
+    content, the tours' frames included; seconds are those of the one real write.
+
+    Attributes:
+        folder: Where the files are; may be deleted at any time.
+        identity: Memory, weights and code, as plain JSON values.
+    """
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, cfg: DictConfig, device: str | None) -> TourCache:
+        """The snapshots of a configuration's memory, in its outputs/.tours.
+
+        Another revision of the code, other weights or another number of threads
+        write their own.
+        """
+        network = weights(cfg, cfg.task.domain) / "denoiser"
+        digest = hashlib.sha256()
+        for path in sorted(network.glob("*")):
+            digest.update(path.read_bytes())
+        identity = {
+            "memory": plain(cfg.memory),
+            "world_model": plain(cfg.world_model),
+            "weights": digest.hexdigest(),
+            "code": code_state(),
+            "threads": torch.get_num_threads(),
+            "device": device,
+        }
+        return cls(Path(cfg.outputs) / ".tours", identity)
+
+    def watch(
+        self,
+        policy: Policy,
+        envs: Sequence[MemoryTaskEnv],
+        episodes: list[Episode],
+        on_step: Callable[[], None],
+    ) -> None:
+        """Like `watch_tours`, or the snapshot of having done so.
+
+        Raises:
+            ValueError: If a file is damaged.
+        """
+        if not isinstance(policy, MPCPolicy):
+            watch_tours(policy, envs, episodes, on_step)
+            return
+        path = self.folder / f"{self._digest(envs, episodes)}.pt"
+        if path.exists():
+            state, seconds = _load(path)
+            policy.memory.restore(state)
+            for episode, value in zip(episodes, seconds, strict=True):
+                episode.write_seconds = value
+            return
+        watch_tours(policy, envs, episodes, on_step)
+        if policy.memory.num_bytes:
+            kept = policy.memory.snapshot(), [e.write_seconds for e in episodes]
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda file: torch.save(kept, file))
+
+    def _digest(self, envs: Sequence[MemoryTaskEnv], episodes: list[Episode]) -> str:
+        digest = hashlib.sha256(canonical_json(dict(self.identity)).encode())
+        for env, episode in zip(envs, episodes, strict=True):
+            digest.update(str(episode.seed).encode())
+            for step in env.tour:
+                digest.update(bytes([step.action]))
+                digest.update(step.frames.tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _load(path: Path) -> tuple[Any, list[float]]:
+    try:
+        # Not only weights: snapshots are this project's own data classes.
+        return torch.load(path, weights_only=False)
+    except Exception as error:
+        raise ValueError(
+            f"The snapshot {path} is damaged ({error}): delete it."
+        ) from error
