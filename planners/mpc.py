@@ -71,7 +71,9 @@ class MPCPolicy(Policy):
         if self._queue is None or self._queue.shape[1] == 0:
             plan = self._plan(obs)
             self.last_plan = plan
-            self._queue = plan.actions[:, : self.replan_every]
+            # Nothing was planned beyond the end of the shortest plan.
+            end = max(1, int(plan.lengths[torch.from_numpy(obs.active)].min()))
+            self._queue = plan.actions[:, : min(self.replan_every, end)]
         action, self._queue = self._queue[:, 0], self._queue[:, 1:]
         return action.numpy()
 
