@@ -132,12 +132,36 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
     """The objective of `cfg.objective`."""
     target = cfg.objective["_target_"]
     if target.endswith("SuccessClassifier"):
-        from world_model.classifier import GoalClassifier
-
         folder = weights(cfg, cfg.task.domain) / "classifier"
-        classifier = _load_classifier(GoalClassifier, folder)
-        return _instantiate(cfg.objective, classifier)
+        return _instantiate(cfg.objective, load_classifier(folder))
     return _instantiate(cfg.objective, model)
+
+
+def load_classifier(folder: Path) -> GoalClassifier:
+    """The classifier of `objective=success_classifier`; nothing is downloaded.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If its files are damaged or do not fit.
+    """
+    from world_model.classifier import GoalClassifier
+
+    # diffusers would look for a missing folder on the internet.
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"`objective=success_classifier` needs a classifier in {folder}, got no "
+            "such folder: train one with `python -m world_model.train "
+            "stage=classifier`."
+        )
+    try:
+        return (
+            GoalClassifier.from_pretrained(folder, local_files_only=True).float().eval()
+        )
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The classifier in {folder} is damaged or does not fit its "
+            f"configuration ({error}): restore the folder."
+        ) from error
 
 
 def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
@@ -164,23 +188,6 @@ def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
             f"{weights(cfg, cfg.task.domain)} of {model.config.domain}: name other "
             "weights or another task."
         )
-
-
-def _load_classifier(kind: type[GoalClassifier], folder: Path) -> GoalClassifier:
-    # diffusers would look for a missing folder on the internet.
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"`objective=success_classifier` needs a classifier in {folder}, got no "
-            "such folder: train one with `python -m world_model.train "
-            "stage=classifier`."
-        )
-    try:
-        return kind.from_pretrained(folder, local_files_only=True).float().eval()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The classifier in {folder} is damaged or does not fit its "
-            f"configuration ({error}): restore the folder."
-        ) from error
 
 
 def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:

@@ -26,6 +26,7 @@ class Cases:
         actions: (M,) int64.
         truth: The key frame after the action, (M, C, H, W) in [-1, 1].
         visible: Its pixels that the last context frame showed too, (M, H, W) bool.
+        found: Goals that hold after the action, (M, O) bool.
         episodes: The walk of each case, (M,).
     """
 
@@ -33,6 +34,7 @@ class Cases:
     actions: Tensor
     truth: Tensor
     visible: Tensor
+    found: Tensor
     episodes: np.ndarray
 
     def __len__(self) -> int:
@@ -67,6 +69,7 @@ def make_cases(walks: Walks, num_context_frames: int, *, tolerance: float) -> Ca
         actions=actions[episodes, ends],
         truth=to_model(walks.key_frames[episodes, ends + 1]),
         visible=_visible(walks, episodes, ends, tolerance),
+        found=torch.from_numpy(walks.found[episodes, ends + 1]),
         episodes=episodes,
     )
 

@@ -17,11 +17,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from eval.build import build_world_model, weights
+from eval.build import build_world_model, load_classifier, weights
 from eval.quality.cases import Cases, decode, encode, make_cases, predict
 from eval.quality.fidelity import fidelity_figures
 from eval.quality.figures import Figure, to_csv, to_table, verdict
 from eval.quality.following import Following
+from eval.quality.objective import auroc_figures
 from eval.quality.open_loop import (
     Films,
     drift_figures,
@@ -89,6 +90,8 @@ class QualitySuite:
         self._groups = _action_groups(self._options.groups, self._phrases)
         _check_length(cfg, self._model.num_context_frames)
         self._probe = self._load_probe()
+        folder = weights(cfg, cfg.task.domain) / "classifier"
+        self._classifier = load_classifier(folder)
         self._features = _build_features(cfg, self._model)
         self.spec = WalkSpec(
             domain=cfg.task.domain,
@@ -145,7 +148,12 @@ class QualitySuite:
 
     def figures(self) -> list[Figure]:
         """Everything that is measured; those with a target first."""
-        found = [*self._fidelity(), *self._following(), *self._open_loop()]
+        found = [
+            *self._fidelity(),
+            *self._following(),
+            *self._objective(),
+            *self._open_loop(),
+        ]
         return sorted(found, key=lambda figure: figure.target is None)
 
     def write(self, figures: Sequence[Figure]) -> None:
@@ -181,6 +189,10 @@ class QualitySuite:
             *judge.paraphrased(self.predicted, self._predict, targets),
             *judge.unrelated(self._predict, targets),
         ]
+
+    def _objective(self) -> list[Figure]:
+        truth = encode(self._model, self.cases.truth)
+        return auroc_figures(self._classifier, self.cases, self.predicted, truth)
 
     def _open_loop(self) -> list[Figure]:
         options, targets = self._options.open_loop, self._options.targets

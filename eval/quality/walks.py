@@ -54,6 +54,8 @@ class Walks:
         frames: (E, 1 + T*F, H, W, C) uint8.
         actions: (E, T) int16.
         moved: (E, T) bool; False where an action was blocked.
+        found: Goals that hold at rest, before the first and after every action,
+            (E, T + 1, O) bool.
         depth: At rest, before the first and after every action, (E, T + 1, H, W) [m].
         position: Of the camera then, (E, T + 1, 3) [m].
         rotation: Of the camera then, (E, T + 1, 3, 3).
@@ -63,6 +65,7 @@ class Walks:
     frames: np.ndarray
     actions: np.ndarray
     moved: np.ndarray
+    found: np.ndarray
     depth: np.ndarray
     position: np.ndarray
     rotation: np.ndarray
@@ -138,7 +141,7 @@ def _record(
         seen.append(View(domain.depth(), *domain.camera_pose()))
 
     row = record_episode(domain, rng, num_actions, watch=look)
-    kept = {name: row[name] for name in ("frames", "actions", "moved")}
+    kept = {name: row[name] for name in ("frames", "actions", "moved", "found")}
     names = [field.name for field in fields(View)]
     return kept | {n: np.stack([getattr(v, n) for v in seen]) for n in names}
 

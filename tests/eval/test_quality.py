@@ -96,6 +96,7 @@ def make_cases(num_cases=8, size=8):
         actions=torch.arange(num_cases) % 4,
         truth=frames[:, 2],
         visible=torch.ones(num_cases, size, size, dtype=torch.bool),
+        found=torch.zeros(num_cases, 1, dtype=torch.bool),
         episodes=np.arange(num_cases) // 2,
     )
 

@@ -12,13 +12,16 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
+from envs.domains import domain_class
 from eval.quality.suite import check, run_quality
 from eval.quality.walks import WalkSpec, check_domain, load_walks, record_walks
+from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.probe import ActionProbe
 from world_model.text.phrases import UNSEEN
+from world_model.training.classifier import placements
 from world_model.training.probe import encoder_fingerprint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -49,9 +52,12 @@ def save_model(folder: Path) -> None:
         denoiser = VideoDenoiser(latent_channels=4, width=32, num_layers=1)
         name = encoder_fingerprint(autoencoder)
         probe = ActionProbe(PHRASES, encoder=name, latent_channels=4, width=8)
+        objects = list(domain_class("rooms").vocabulary)
+        classifier = GoalClassifier(objects, latent_channels=4, width=8)
     config = ModelConfig(PHRASES, (1, 0, 3, 2), chunk_length=4, domain="rooms")
     VideoDiffusionWorldModel(autoencoder, denoiser, config).save_pretrained(folder)
     probe.save_pretrained(folder / "probe")
+    classifier.save_pretrained(folder / "classifier")
 
 
 def make_config(folder: Path, **changes):
@@ -177,3 +183,11 @@ def test_a_missing_probe_is_named_before_any_work(folder, tmp_path):
     cfg = make_config(folder, quality__probe=str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match=r"action probe, got .*nowhere"):
         run_quality(cfg, [])
+
+
+def test_the_mean_placement_is_the_area_under_the_roc_curve():
+    positives, negatives = np.array([3.0, 1.0, 2.0]), np.array([0.0, 2.0, 5.0, 1.0])
+    pairs = [(p > n) + 0.5 * (p == n) for p in positives for n in negatives]
+    assert placements(positives, negatives).mean() == np.mean(pairs)
+    assert placements(positives, negatives).tolist() == [0.75, 0.375, 0.625]
+    assert np.isnan(placements(positives, negatives[:0])).all()

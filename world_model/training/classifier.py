@@ -95,13 +95,22 @@ def auroc(model: GoalClassifier, latents: Tensor, found: Tensor) -> float:
     The probability that a view that shows a goal reached scores above one that does
     not (Mann-Whitney).
     """
-    scores = model(latents.float())[:, 0].flatten()
-    labels = found.flatten()
-    ranks = scores.argsort().argsort().double() + 1
-    positives = labels.sum().double()
-    negatives = len(labels) - positives
-    u = ranks[labels].sum() - positives * (positives + 1) / 2
-    return float(u / (positives * negatives))
+    scores, labels = model(latents.float())[:, 0].numpy(), found.numpy()
+    return float(placements(scores[labels], scores[~labels]).mean())
+
+
+def placements(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """For each positive the share of negatives that score lower, ties counted half.
+
+    Their mean is the area under the ROC curve (Mann-Whitney), so that its interval
+    can resample whole episodes.
+    """
+    if not len(negatives):
+        return np.full(len(positives), np.nan)
+    ordered = np.sort(negatives)
+    lower = np.searchsorted(ordered, positives, side="left")
+    not_higher = np.searchsorted(ordered, positives, side="right")
+    return (lower + not_higher) / (2 * len(negatives))
 
 
 def _labelled(
