@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from diffusers.optimization import get_cosine_schedule_with_warmup
-from diffusers.training_utils import EMAModel
 from rich.progress import track
 from torch import Tensor
 
-from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
+from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.sampler import sample_future
 from world_model.training.clips import (
     ClipMix,
@@ -23,6 +19,7 @@ from world_model.training.clips import (
     TrainingBatch,
     sample_batch,
 )
+from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
 
 
@@ -87,45 +84,30 @@ def train_slow(
         train = joined(train, split(mirrored, config.held_out)[0])
     if config.compile:
         denoiser.backbone.compile_repeated_blocks()
-    accelerator = Accelerator(mixed_precision=config.mixed_precision)
-    optimizer = torch.optim.AdamW(
-        denoiser.parameters(), lr=config.learning_rate, weight_decay=0.01
-    )
-    schedule = get_cosine_schedule_with_warmup(
-        optimizer, config.warmup, config.num_steps
-    )
-    network, optimizer, schedule = accelerator.prepare(denoiser, optimizer, schedule)
-    ema = EMAModel(
-        network.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75
-    )
-    accelerator.register_for_checkpointing(ema)
-    first = _resume(accelerator, output)
+    names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
+    options = {name: getattr(config, name) for name in names}
+    loop = TrainingLoop(denoiser, output, **options)
     log = Log(output / "slow.csv")
-    for step in track(range(first, config.num_steps), description="slow learning"):
-        rng = np.random.default_rng([config.seed, 3, step])
-        batch = sample_batch(train, config.mix, config.batch_size, rng)
-        batch = with_actions(batch, wordings, rng, config.text_noise)
-        with accelerator.autocast():
-            loss = weighted_loss(network, batch, accelerator.device)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        ema.step(network.parameters())
+    for step in track(range(loop.resume(), config.num_steps), "slow learning"):
+        loss = loop.step(_batch(train, wordings, config, step))
         done = step + 1
         if done % config.checkpoint_every == 0 or done == config.num_steps:
-            _save(accelerator, output, done)
+            loop.save(done)
         if done % config.evaluate_every == 0 or done == config.num_steps:
-            ema.store(network.parameters())
-            ema.copy_to(network.parameters())
-            log.write(
-                step=done, loss=loss.item(), **evaluate(network, held_out, wordings)
-            )
-            network.save_pretrained(output / "denoiser")
-            ema.restore(network.parameters())
-    ema.copy_to(network.parameters())
-    return network.eval()
+            with loop.averaged() as network:
+                skills = evaluate(network, held_out, wordings)
+                network.save_pretrained(output / "denoiser")
+            log.write(step=done, loss=loss, **skills)
+    return loop.finish()
+
+
+def _batch(
+    train: LatentEpisodes, wordings: list[Tensor], config: SlowConfig, step: int
+) -> TrainingBatch:
+    """The batch of one step, which follows from the seed and the step alone."""
+    rng = np.random.default_rng([config.seed, 3, step])
+    batch = sample_batch(train, config.mix, config.batch_size, rng)
+    return with_actions(batch, wordings, rng, config.text_noise)
 
 
 def split(
@@ -173,16 +155,6 @@ def with_actions(
     return replace(batch, clip=replace(batch.clip, actions=embeddings))
 
 
-def weighted_loss(
-    network: VideoDenoiser, batch: TrainingBatch, device: torch.device
-) -> Tensor:
-    """Mean loss over the frames that count."""
-    clip = batch.clip.to(device)
-    loss = denoising_loss(network, clip, batch.clean.to(device), batch.noise.to(device))
-    weights = batch.loss_frames.to(device)
-    return (loss * weights).sum() / weights.sum()
-
-
 @torch.compiler.set_stance("force_eager")
 @torch.no_grad()
 def evaluate(
@@ -217,21 +189,3 @@ def evaluate(
         repeat = (past[:, -1:] - target)[rows].square().mean()
         result[f"skill_{action}"] = 10 * math.log10(float(repeat / error))
     return result
-
-
-def _save(accelerator: Accelerator, output: Path, step: int) -> None:
-    """Writes a checkpoint under a new name, then drops the older ones."""
-    folder = output / f"checkpoint-{step:07d}"
-    accelerator.save_state(str(folder.with_suffix(".tmp")))
-    folder.with_suffix(".tmp").rename(folder)
-    for old in sorted(output.glob("checkpoint-*"))[:-1]:
-        shutil.rmtree(old)
-
-
-def _resume(accelerator: Accelerator, output: Path) -> int:
-    """Loads the newest checkpoint, if any, and returns the step to go on from."""
-    found = sorted(p for p in output.glob("checkpoint-*") if p.suffix != ".tmp")
-    if not found:
-        return 0
-    accelerator.load_state(str(found[-1]))
-    return int(found[-1].name.split("-")[1])

@@ -1,0 +1,71 @@
+"""Slow learning: a killed training ends where an unbroken one does."""
+
+import numpy as np
+import pytest
+import torch
+
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.training.clips import LatentEpisodes
+from world_model.training.loop import TrainingLoop
+from world_model.training.slow import SlowConfig, joined, train_slow
+
+CONFIG = SlowConfig(
+    num_steps=5,
+    batch_size=4,
+    warmup=1,
+    checkpoint_every=2,
+    evaluate_every=5,
+    held_out=0.2,
+    mixed_precision="no",
+)
+
+
+def episodes(seed=0, size=10, chunk_length=2, num_actions=6):
+    rng = np.random.default_rng(seed)
+    frames = 1 + num_actions * chunk_length
+    return LatentEpisodes(
+        latents=torch.from_numpy(rng.standard_normal((size, frames, 3, 4, 4))).half(),
+        actions=np.tile(np.arange(num_actions) % 4, (size, 1)),
+        moved=np.ones((size, num_actions), bool),
+        chunk_length=chunk_length,
+        inverses=np.array([1, 0, 3, 2]),
+    )
+
+
+def train(folder, **options):
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
+        wordings = [torch.randn(2, 8) for _ in range(4)]
+    return train_slow(denoiser, episodes(), wordings, folder, CONFIG, **options)
+
+
+def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+    unbroken = train(tmp_path / "a").state_dict()
+    step, count = TrainingLoop.step, iter(range(100))
+
+    def killed(loop, batch):
+        if next(count) == 3:
+            raise KeyboardInterrupt
+        return step(loop, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "b")
+    assert [p.name for p in (tmp_path / "b").glob("checkpoint*")] == [
+        "checkpoint-0000002"
+    ]
+    continued = train(tmp_path / "b").state_dict()
+    assert all(torch.equal(continued[name], x) for name, x in unbroken.items())
+    lines = (tmp_path / "b" / "slow.csv").read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("step,loss,skill_0,")
+
+
+def test_mirrored_episodes_join_the_training_but_not_the_held_out(tmp_path):
+    plain = train(tmp_path / "a")
+    mirrored = train(tmp_path / "b", mirrored=episodes(seed=1))
+    pairs = zip(plain.parameters(), mirrored.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+    assert len(joined(episodes(), episodes(1)).actions) == 20

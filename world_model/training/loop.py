@@ -1,0 +1,111 @@
+"""`TrainingLoop`: one optimiser step at a time, with checkpoints and an average."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
+from world_model.training.clips import TrainingBatch
+
+
+class TrainingLoop:
+    """A denoiser, what trains it, and the moving average that is shipped.
+
+    Args:
+        denoiser: The network.
+        output: Folder of checkpoints.
+        num_steps: Length of the cosine schedule.
+        learning_rate: Peak rate of AdamW.
+        warmup: Steps of linear warm-up.
+        ema_decay: Decay of the moving average.
+        mixed_precision: "no" or "bf16".
+    """
+
+    def __init__(
+        self,
+        denoiser: VideoDenoiser,
+        output: Path,
+        *,
+        num_steps: int,
+        learning_rate: float,
+        warmup: int,
+        ema_decay: float,
+        mixed_precision: str,
+    ) -> None:
+        self.output = output
+        self._accelerator = Accelerator(mixed_precision=mixed_precision)
+        optimizer = torch.optim.AdamW(
+            denoiser.parameters(), lr=learning_rate, weight_decay=0.01
+        )
+        schedule = get_cosine_schedule_with_warmup(optimizer, warmup, num_steps)
+        self.network, self._optimizer, self._schedule = self._accelerator.prepare(
+            denoiser, optimizer, schedule
+        )
+        self._ema = EMAModel(
+            self.network.parameters(),
+            decay=ema_decay,
+            use_ema_warmup=True,
+            power=0.75,
+        )
+        self._accelerator.register_for_checkpointing(self._ema)
+
+    def step(self, batch: TrainingBatch) -> float:
+        """One optimiser step; returns the loss."""
+        with self._accelerator.autocast():
+            loss = weighted_loss(self.network, batch, self._accelerator.device)
+        self._accelerator.backward(loss)
+        self._accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad()
+        self._ema.step(self.network.parameters())
+        return loss.item()
+
+    @contextmanager
+    def averaged(self) -> Iterator[VideoDenoiser]:
+        """The network with its average as weights, inside the block."""
+        self._ema.store(self.network.parameters())
+        self._ema.copy_to(self.network.parameters())
+        yield self.network
+        self._ema.restore(self.network.parameters())
+
+    def finish(self) -> VideoDenoiser:
+        """The network with its average as weights, for good."""
+        self._ema.copy_to(self.network.parameters())
+        return self.network.eval()
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint under a new name, then drops the older ones."""
+        folder = self.output / f"checkpoint-{step:07d}"
+        self._accelerator.save_state(str(folder.with_suffix(".tmp")))
+        folder.with_suffix(".tmp").rename(folder)
+        for old in sorted(self.output.glob("checkpoint-*"))[:-1]:
+            shutil.rmtree(old)
+
+    def resume(self) -> int:
+        """Loads the newest checkpoint, if any, and returns the step to go on from."""
+        paths = self.output.glob("checkpoint-*")
+        found = sorted(p for p in paths if p.suffix != ".tmp")
+        if not found:
+            return 0
+        self._accelerator.load_state(str(found[-1]))
+        return int(found[-1].name.split("-")[1])
+
+
+def weighted_loss(
+    network: VideoDenoiser, batch: TrainingBatch, device: torch.device
+) -> Tensor:
+    """Mean loss over the frames that count."""
+    clip = batch.clip.to(device)
+    loss = denoising_loss(network, clip, batch.clean.to(device), batch.noise.to(device))
+    weights = batch.loss_frames.to(device)
+    return (loss * weights).sum() / weights.sum()
