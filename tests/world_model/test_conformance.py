@@ -5,6 +5,7 @@ import pytest
 from world_model.api import Memory
 from world_model.memory.anchor import AnchorMemory
 from world_model.memory.none import NoMemory
+from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.memory.write_rules import KeyedReplayRule, PaperRule
 from world_model.testing import (
@@ -21,6 +22,7 @@ MEMORIES = {
     "none": lambda model: NoMemory(),
     "anchor": AnchorMemory,
     "anchor of three": lambda model: AnchorMemory(model, num_frames=3),
+    "retrieval": lambda model: RetrievalMemory(model, max_distance=9.0),
     "temp_lora": lambda model: TempLoraMemory(
         model, KeyedReplayRule(model, batch_size=4, num_new=2), **FAST
     ),

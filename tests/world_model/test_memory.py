@@ -8,6 +8,7 @@ import torch
 from world_model.core import Context
 from world_model.memory.anchor import AnchorMemory
 from world_model.memory.keyframes import NO_ACTION, append
+from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.memory.write_rules import KeyedReplayRule, PaperRule
 from world_model.testing import random_chunks
@@ -223,8 +224,34 @@ def test_a_slot_without_an_anchor_says_so():
 
 
 @pytest.mark.parametrize(
+    ("at", "action", "recalled"),
+    [
+        (0, UP, 1),  # as it was
+        (1.05, DOWN, 0),  # backwards, from almost the same view
+        (1, LEFT, 1),  # blocked: nothing moved ...
+        (1, RIGHT, None),  # ... so there is nothing to undo
+        (2, UP, 3),  # after the relocation
+        (1, UP, None),  # no action joins the segments
+        (0, RIGHT, None),  # never done here
+        (5, UP, None),  # never been here
+    ],
+)
+def test_retrieval_answers_with_the_successor_or_not_at_all(at, action, recalled):
+    memory = RetrievalMemory(DotWorldModel(), max_distance=0.01)
+    keys = walk((0, UP, 1, True), (1, LEFT, 1, False), (2, UP, 3, True))
+    memory.restore([None, keys])
+    context = Context(torch.zeros(1, 1, 0), latents=view(at)[None, None, None])
+    reading = memory.read(replace(context, slots=(1,)), torch.tensor([[action]]))
+    assert reading.frames_recalled
+    assert reading.frames_valid.tolist() == [[recalled is not None]]
+    if recalled is not None:
+        assert torch.equal(reading.frames[0, 0, 0], view(recalled))
+
+
+@pytest.mark.parametrize(
     ("make", "text"),
     [
+        (lambda m: RetrievalMemory(m, max_distance=0), "`max_distance` must be posit"),
         (lambda m: AnchorMemory(m, num_frames=0), "`num_frames` must be at least 1"),
         (
             lambda m: PaperRule(m, batch_size=0),

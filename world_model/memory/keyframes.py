@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 NO_ACTION = -1
+MOVED = 0.02
+"""Mean squared latent change above which an action was not blocked."""
 SAME_VIEW = 1e-4
 """Mean squared latent difference up to which two encoded frames are one view."""
 

@@ -12,10 +12,7 @@ from torch import Tensor
 
 from world_model.api import Generators, PhraseSpace, WorldModel, with_latents
 from world_model.core import Chunk, Context
-from world_model.memory.keyframes import NO_ACTION, Keyframes, append
-
-MOVED = 0.02
-"""Mean squared latent change above which an action was not blocked."""
+from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append
 
 
 @dataclass(frozen=True)
