@@ -21,7 +21,14 @@ from typing import Any
 import pandas as pd
 
 from eval.metric import METRICS
-from eval.record import EPISODES_FILE, RUN_FILE, RunRecord, write_atomically
+from eval.record import (
+    EPISODES_FILE,
+    RUN_FILE,
+    VIDEO_COLUMNS,
+    VIDEO_FILE,
+    RunRecord,
+    write_atomically,
+)
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
 
 MIN_EPISODES = 100
@@ -177,6 +184,8 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             bounds = (estimate.value, estimate.low, estimate.high)
         for column, value in zip(("", "_low", "_high"), bounds, strict=True):
             row[name + column] = None if value is None else round(value, 6)
+    video = record.video()
+    row |= {column: video.get(column) for column in VIDEO_COLUMNS}
     row |= {"protocol_version": run["protocol_version"], "device": made["device"]}
     return row | {"revision": made["revision"], "command": made["command"]}
 
@@ -211,8 +220,9 @@ def _copy(record: RunRecord, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
         fresh, stale = Path(name) / "fresh", Path(name) / "stale"
         fresh.mkdir()
-        for file in (RUN_FILE, EPISODES_FILE):
-            shutil.copyfile(record.directory / file, fresh / file)
+        for file in (RUN_FILE, EPISODES_FILE, VIDEO_FILE):
+            if (record.directory / file).exists():
+                shutil.copyfile(record.directory / file, fresh / file)
         if target.exists():
             target.rename(stale)
         fresh.rename(target)

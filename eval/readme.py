@@ -25,7 +25,7 @@ _COLUMNS = (
     "stores frames",
     "success % [95 %]",
     "recall LPIPS",
-    "cuts/100 frames",
+    "KVD [95 %]",
     "s/decision p50",
     "calls/decision",
     "memory bytes",

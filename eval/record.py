@@ -24,6 +24,9 @@ from eval.run_spec import RunSpec
 RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
 COLUMNS = ("seed", *METRICS)
+VIDEO_FILE = "video.json"
+VIDEO_COLUMNS = ("video_n", "fvd", "kvd", "kvd_low", "kvd_high")
+"""Of `video.json`: distances between sets of clips, not means over episodes."""
 Row = dict[str, float | None]
 
 
@@ -119,6 +122,11 @@ class RunRecord:
                 f"got {','.join(lines[0])}: it was made by another version."
             )
         return [self._parse(number, cells) for number, cells in enumerate(lines)][1:]
+
+    def video(self) -> dict[str, Any]:
+        """The content of video.json; empty if nothing was measured."""
+        path = self.directory / VIDEO_FILE
+        return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def done_seeds(self) -> tuple[int, ...]:
         """Seeds of the recorded episodes, in the order in which they finished."""

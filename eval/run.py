@@ -95,8 +95,12 @@ def _report(sessions: list[Session]) -> None:
     from eval.leaderboard import MIN_EPISODES, summarise
     from eval.report import print_committed, write_side_by_side
     from eval.table import print_tables
+    from eval.video_distance import video_distance
 
     cfg = sessions[0].cfg
+    if cfg.video:
+        for session in sessions:
+            video_distance(session.record)
     rows = pd.DataFrame([summarise(s.record) for s in sessions])
     note = f"demo, n={cfg.episodes}" if cfg.episodes < MIN_EPISODES else ""
     print_tables(rows, note=note)

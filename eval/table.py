@@ -22,6 +22,8 @@ HEADINGS = (
     ("memory bytes", "right"),
     ("recall LPIPS", "right"),
     ("cuts/100 frames", "right"),
+    ("KVD [95 %]", "right"),
+    ("FVD (N)", "right"),
 )
 """Columns of the tables and on which side their cells are aligned."""
 
@@ -109,6 +111,8 @@ def cells(row: pd.Series) -> list[str]:
         _number(row["memory_bytes"], digits=0),
         _number(row["recall_lpips"], digits=3),
         _number(row["cuts_per_100"]),
+        _interval(row, "kvd"),
+        _number(row["fvd"], digits=0) and f"{row['fvd']:,.0f} ({row['video_n']:.0f})",
     ]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from eval.metric import METRICS
 from eval.readme import BEGIN, END, NO_ROWS, main, render, replace_table
+from eval.record import VIDEO_COLUMNS
 from eval.run_spec import PROJECT_ROOT
 
 
@@ -19,6 +20,7 @@ def rows() -> pd.DataFrame:
         "command": "python -m eval.run memory=none",
     }
     empty = {f"{m}{end}": None for m in METRICS for end in ("", "_low", "_high")}
+    empty |= dict.fromkeys(VIDEO_COLUMNS)
     success = {"success": 0.25, "success_low": 0.175, "success_high": 0.343}
     return pd.DataFrame([{**empty, **common, **success, "row": "none"}])
 
