@@ -20,6 +20,9 @@ from world_model.frames import to_model
 NUM_FRAMES = 16
 """Frames of a clip: four chunks of four, which even the shortest path has."""
 
+MIN_SIZE = 32
+"""Smaller images [px] are toys, of which video features say nothing."""
+
 
 def video_distance(
     record: RunRecord, features: VideoFeatures | None = None
@@ -45,11 +48,9 @@ def video_distance(
     kept = record.video()
     if kept.get("video_n") == len(paths):
         return kept
-    if len(paths) < 2:
+    if len(paths) < 2 or np.load(paths[0])["real"].shape[2] < MIN_SIZE:
         return None
     real, imagined = (_clips(paths, name) for name in ("real", "imagined"))
-    if real.shape[-1] < 32:
-        return None
     if features is None:
         from eval.video.i3d_features import I3dFeatures
 
