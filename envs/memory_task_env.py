@@ -19,6 +19,7 @@ from world_model.errors import unknown_name
 
 OPTIMA = range(4, 8)
 EXTRA_STEPS = 2
+GOALS = ("language", "given_image")
 MIN_RIVALS = 3
 """Goals, the true one too, that must be equally possible where a test starts."""
 _MAX_ATTEMPTS = 100
@@ -59,6 +60,8 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         domain: Name of the domain.
         task: Name of the task.
         split: "train", "val" or "test"; their seeds are disjoint.
+        goal: "language"; or "given_image", which shows the view at the nearest goal
+            pose and makes another, easier question of the task.
         render_mode: "rgb_array" or None.
     """
 
@@ -72,18 +75,22 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         domain: str = "rooms",
         task: str = "find_seen",
         split: str = "val",
+        goal: str = "language",
         render_mode: str | None = None,
     ) -> None:
+        if goal not in GOALS:
+            raise unknown_name("goal", goal, GOALS)
         if render_mode not in (None, "rgb_array"):
             raise unknown_name("render_mode", render_mode, ["rgb_array"])
         self.task = find_task(task)
         self.domain = make_domain(domain)
         self.split = split
+        self.goal = goal
         self.render_mode = render_mode
         self.action_space = self.domain.action_space
         image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
         entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": _WORDS}
-        if task == "return_home":
+        if task == "return_home" or goal == "given_image":
             entries["goal_image"] = image
         self.observation_space = spaces.Dict(entries)
 
@@ -189,7 +196,20 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         if not challenge.hidden(self.domain) or challenge.solved(self.domain):
             return False
         self.challenge, self._optimum, self._steps = challenge, optimum, 0
+        self._goal_image = challenge.image
+        if self.goal == "given_image" and challenge.image is None:
+            self._goal_image = self._view_at_goal(start)
         return True
+
+    def _view_at_goal(self, start: Node) -> np.ndarray:
+        """What is seen at the end of the shortest way to the goal."""
+        node, goals = start, self.challenge.goal_nodes(self.domain)
+        for action in path_to(self.domain, start, goals) or []:
+            node = self.domain.successor(node, action)
+        self.domain.place(node)
+        image = self.domain.render()
+        self.domain.place(start)
+        return image
 
     def _optimum_to(self, start: Node, goals: Collection[Node]) -> int:
         """Fewest actions to any of the goals; -1 if none can be reached."""
@@ -207,8 +227,8 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
     def _observe(self) -> dict[str, Any]:
         words = self.challenge.instruction
         obs = {"image": self.domain.render(), "instruction": words}
-        if self.challenge.image is not None:
-            obs["goal_image"] = self.challenge.image.copy()
+        if self._goal_image is not None:
+            obs["goal_image"] = self._goal_image.copy()
         return obs
 
     def _info(self, frames: np.ndarray) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel
+from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.policy_api import Objective, Policy
 
@@ -61,6 +62,15 @@ def check(cfg: DictConfig) -> None:
             f"`split` must be val or test, got {cfg.split}: training seeds are "
             "never evaluated."
         )
+    if cfg.goal not in ("language", "given_image"):
+        raise unknown_name("goal", cfg.goal, ("language", "given_image"))
+    if cfg.goal == "given_image" and not cfg.objective["_target_"].endswith(
+        "GoalImage"
+    ):
+        raise ValueError(
+            "`goal=given_image` needs an objective that reads it, got "
+            f"{cfg.objective['_target_'].split('.')[-1]}: add objective=goal_image."
+        )
     is_simulated = "planner" in cfg.planner and cfg.world_model.name == "simulator"
     if is_simulated and cfg.memory.name != "none":
         raise ValueError(
@@ -81,7 +91,7 @@ def build(cfg: DictConfig) -> Parts:
     from envs.memory_task_env import MemoryTaskEnv
 
     def make_env() -> MemoryTaskEnv:
-        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split)
+        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
 
     if "planner" not in cfg.planner:
         policy = _instantiate(cfg.planner, domain=cfg.task.domain, task=cfg.task.kind)

@@ -56,13 +56,18 @@ def row_name(run: Mapping[str, Any]) -> str:
 
     The memory for the standard planner (mpc), the planner for a scripted policy,
     both for any other planner, "simulator" where the true simulator is the model.
+    A goal image that the task does not show is said.
     """
     planner, memory = run["planner"], run["memory"]
+    given = run["config"].get("goal", "language") != "language"
+    mark = ", given image" if given else ""
     if run["world_model"] == "simulator":
-        return "simulator" if planner == "mpc" else f"{planner}+simulator"
-    if planner == "mpc":
-        return str(memory)
-    return str(planner) if memory == "none" else f"{memory}+{planner}"
+        name = "simulator" if planner == "mpc" else f"{planner}+simulator"
+    elif planner == "mpc":
+        name = str(memory)
+    else:
+        name = str(planner) if memory == "none" else f"{memory}+{planner}"
+    return name + mark
 
 
 def refusals(record: RunRecord, min_episodes: int = MIN_EPISODES) -> list[str]:
@@ -210,7 +215,9 @@ def _rank(row: str) -> int:
 
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:
-    names = (run["memory"], run["planner"], run["world_model"])
+    names = [run["memory"], run["planner"], run["world_model"]]
+    if run["config"].get("goal", "language") != "language":
+        names.append(run["config"]["goal"])
     return results / "runs" / slug(run["task"]) / "-".join(slug(x) for x in names)
 
 

@@ -159,6 +159,24 @@ def test_nothing_that_stands_for_memory_is_shown(env):
     assert ("goal_image" in obs) == (env.task.name == "return_home")
 
 
+def test_a_given_image_is_the_view_at_the_goal_and_changes_nothing_else():
+    plain = MemoryTaskEnv("scroll", "find_seen", "val")
+    given = MemoryTaskEnv("scroll", "find_seen", "val", "given_image")
+    for seed in SEEDS:
+        before, _ = plain.reset(seed=seed)
+        obs, _ = given.reset(seed=seed)
+        assert given.observation_space.contains(obs)
+        shown = obs.pop("goal_image")
+        assert obs["instruction"] == before["instruction"]
+        assert np.array_equal(obs["image"], before["image"])
+        goals = given.challenge.goal_nodes(given.domain)
+        views = []
+        for node in goals:
+            given.domain.place(node)
+            views.append(given.domain.render())
+        assert any(np.array_equal(shown, view) for view in views)
+
+
 def test_the_first_chunk_is_still(env):
     obs, info = env.reset(seed=0)
     assert info["chunk"].shape == (env.domain.chunk_length, *env.domain.frame_shape)

@@ -161,6 +161,8 @@ def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
         ("split=train", "`split` must be val or test, got train"),
         ("planner.planner.depth=0", "`depth` must be at least 1, got 0."),
         ("memory.rank=0", "`rank` must be at least 1, got 0."),
+        ("goal=given_image", "`goal=given_image` needs an objective that reads it"),
+        ("goal=picture", "Unknown goal 'picture'"),
         ("world_model=simulator", "`world_model=simulator` takes no memory, got mem"),
     ],
 )

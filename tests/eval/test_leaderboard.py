@@ -169,7 +169,9 @@ def test_incomparable_records_put_there_by_hand_are_refused(tmp_path):
 )
 def test_a_row_is_called_by_what_sets_it_apart(planner, memory, world_model, name):
     run = {"planner": planner, "memory": memory, "world_model": world_model}
-    assert row_name(run) == name
+    assert row_name({**run, "config": {"goal": "language"}}) == name
+    given = {**run, "config": {"goal": "given_image"}}
+    assert row_name(given) == f"{name}, given image"
 
 
 def test_seeds_are_written_as_ranges():
