@@ -35,12 +35,14 @@ from world_model.core import Context
 from world_model.frames import to_model
 from world_model.plain import plain
 
+TABLE = "recall.csv"
+
 
 def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     """Runs the suite and returns its output directory.
 
     Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
-    run.json.
+    run.json. A killed run continues after its last whole batch of episodes.
     """
     configs = {name: other_memory(overrides, name)[0] for name in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
@@ -48,25 +50,47 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         name: TourCache.of(config, runs[name].device)
         for name, config in configs.items()
     }
-    config = plain(cfg)
-    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
-    folder = Path(cfg.outputs) / f"recall-{cfg.task.domain}-{cfg.split}-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = list(range(cfg.first_seed, cfg.first_seed + cfg.recall.paths))
-    lines: list[dict[str, Any]] = []
-    batches = [seeds[i : i + cfg.num_envs] for i in range(0, len(seeds), cfg.num_envs)]
-    for batch in track(batches, description="recall"):
-        lines += _run_batch(cfg, runs, caches, batch)
-    table = pd.DataFrame(lines)
-    summary = summarise(table)
-    write_atomically(folder / "recall.csv", table.to_csv(index=False))
-    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
     device = next(iter(runs.values())).device or "cpu"
     made_by = provenance(device=device, overrides=overrides)
-    run = {"config": config, "provenance": made_by}
-    write_atomically(folder / "run.json", canonical_json(run))
+    folder = _open_folder(cfg, made_by)
+    lines = _recorded(folder)
+    for batch in track(_batches(cfg), description="recall"):
+        if batch[0] in lines["seed"].values:
+            continue
+        new = pd.DataFrame(_run_batch(cfg, runs, caches, batch))
+        lines = new if lines.empty else pd.concat([lines, new])
+        write_atomically(folder / TABLE, lines.to_csv(index=False))
+    summary = summarise(lines)
+    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
     print(summary.to_string(index=False))
     return folder
+
+
+def _open_folder(cfg: DictConfig, made_by: dict[str, Any]) -> Path:
+    """The run's folder: another configuration or revision is another folder."""
+    config = plain(cfg)
+    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
+    code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+    name = f"recall-{cfg.task.domain}-{cfg.split}-{digest}-{code}"
+    folder = Path(cfg.outputs) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    run = {"config": config, "provenance": made_by}
+    write_atomically(folder / "run.json", canonical_json(run))
+    return folder
+
+
+def _recorded(folder: Path) -> pd.DataFrame:
+    """The lines of a killed run, or none."""
+    path = folder / TABLE
+    if not path.exists():
+        return pd.DataFrame(columns=["seed"])
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def _batches(cfg: DictConfig) -> list[list[int]]:
+    seeds = list(range(cfg.first_seed, cfg.first_seed + cfg.recall.paths))
+    size = cfg.num_envs
+    return [seeds[i : i + size] for i in range(0, len(seeds), size)]
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from envs.rooms.domain import RoomsDomain
 from envs.scroll.domain import ScrollDomain
 from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.probe import ActionProbe
+from world_model.training.probe import encoder_fingerprint
 
 
 def make_scroll_model(**options) -> VideoDiffusionWorldModel:
@@ -44,3 +47,28 @@ def scroll_weights(tmp_path_factory) -> Path:
 @pytest.fixture(name="make_scroll_model")
 def _make_scroll_model():
     return make_scroll_model
+
+
+@pytest.fixture(scope="session")
+def rooms_weights(tmp_path_factory) -> Path:
+    """Random weights of the smallest model of `rooms`, with classifier and probe."""
+    folder = tmp_path_factory.mktemp("rooms-weights")
+    space = RoomsDomain.action_space
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        autoencoder = FrameAutoencoder(
+            latent_channels=4, channels=(8, 8, 8, 8), layers=(0, 1, 1, 1)
+        )
+        autoencoder.fit(torch.rand(8, 3, 64, 64) * 2 - 1)
+        denoiser = VideoDenoiser(latent_channels=4, width=32, num_layers=1)
+        name = encoder_fingerprint(autoencoder)
+        probe = ActionProbe(space.phrases, encoder=name, latent_channels=4, width=8)
+        objects = list(RoomsDomain.vocabulary)
+        classifier = GoalClassifier(objects, latent_channels=4, width=8)
+    config = ModelConfig(
+        space.phrases, space.inverses, RoomsDomain.chunk_length, RoomsDomain.id
+    )
+    VideoDiffusionWorldModel(autoencoder, denoiser, config).save_pretrained(folder)
+    probe.save_pretrained(folder / "probe")
+    classifier.save_pretrained(folder / "classifier")
+    return folder

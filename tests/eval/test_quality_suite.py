@@ -8,21 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from envs.domains import domain_class
 from eval.quality.suite import check, run_quality
 from eval.quality.walks import WalkSpec, check_domain, load_walks, record_walks
-from world_model.classifier import GoalClassifier
-from world_model.diffusion.autoencoder import FrameAutoencoder
-from world_model.diffusion.denoiser import VideoDenoiser
-from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
-from world_model.probe import ActionProbe
 from world_model.text.phrases import UNSEEN
 from world_model.training.classifier import placements
-from world_model.training.probe import encoder_fingerprint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PHRASES = ("forward", "backward", "turn left", "turn right")
@@ -39,25 +31,6 @@ TINY = {
     },
     "pictures": {"examples": 1, "films": 1},
 }
-
-
-def save_model(folder: Path) -> None:
-    """Random weights of the smallest model of `rooms`, and a random probe."""
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(0)
-        autoencoder = FrameAutoencoder(
-            latent_channels=4, channels=(8, 8, 8, 8), layers=(0, 1, 1, 1)
-        )
-        autoencoder.fit(torch.rand(8, 3, 64, 64) * 2 - 1)
-        denoiser = VideoDenoiser(latent_channels=4, width=32, num_layers=1)
-        name = encoder_fingerprint(autoencoder)
-        probe = ActionProbe(PHRASES, encoder=name, latent_channels=4, width=8)
-        objects = list(domain_class("rooms").vocabulary)
-        classifier = GoalClassifier(objects, latent_channels=4, width=8)
-    config = ModelConfig(PHRASES, (1, 0, 3, 2), chunk_length=4, domain="rooms")
-    VideoDiffusionWorldModel(autoencoder, denoiser, config).save_pretrained(folder)
-    probe.save_pretrained(folder / "probe")
-    classifier.save_pretrained(folder / "classifier")
 
 
 def make_config(folder: Path, **changes):
@@ -86,9 +59,9 @@ def make_config(folder: Path, **changes):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, rooms_weights):
     folder = tmp_path_factory.mktemp("quality")
-    save_model(folder / "weights")
+    (folder / "weights").symlink_to(rooms_weights)
     return folder
 
 

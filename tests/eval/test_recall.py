@@ -1,11 +1,24 @@
-"""The summary of `suite=recall`."""
+"""`suite=recall`: its summary, and whole runs with a random model."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import hydra
 import pandas as pd
 import pytest
 
-from eval.recall import summarise
+from eval import recall
+from eval.recall import run_recall, summarise
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+OVERRIDES = [
+    "recall.paths=2",
+    "recall.queries=3",
+    "recall.horizons=[1,2]",
+    "recall.memories=[none,retrieval]",
+    "num_envs=1",
+]
 
 
 def lines(seeds: list[int]) -> pd.DataFrame:
@@ -38,3 +51,34 @@ def test_one_episode_has_no_interval() -> None:
     summary = summarise(lines([0]))
     assert summary["lpips_low"].isna().all()
     assert summary["lpips"].notna().all()
+
+
+@pytest.mark.sim
+def test_a_killed_run_continues_after_its_last_batch(
+    rooms_weights, tmp_path, monkeypatch
+):
+    overrides = [
+        *OVERRIDES,
+        f"world_model.weights={rooms_weights}",
+        f"outputs={tmp_path}",
+    ]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = hydra.compose("eval", overrides)
+        folder = run_recall(cfg, overrides)
+        table = pd.read_csv(folder / "recall.csv", keep_default_na=False)
+        names = ["ceiling", "frozen", "none", "retrieval"]
+        assert sorted(table["row"].unique()) == names
+        assert len(table) == 2 * 4 * 3 * 2  # episodes x rows x queries x horizons
+        whole = (folder / "recall.csv").read_bytes()
+        # Killed after the first of two batches.
+        first = table[table["seed"] == 0]
+        first.to_csv(folder / "recall.csv", index=False)
+        asked, run_batch = [], recall._run_batch
+        monkeypatch.setattr(
+            recall,
+            "_run_batch",
+            lambda *rest: asked.append(rest[-1]) or run_batch(*rest),
+        )
+        assert run_recall(cfg, overrides) == folder
+    assert asked == [[1]]
+    assert (folder / "recall.csv").read_bytes() == whole
