@@ -92,11 +92,15 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.diffusion.denoiser import VideoDenoiser
     from world_model.training.classifier import ClassifierConfig, train_classifier
 
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     config = ClassifierConfig(**plain(cfg.classifier))
-    train_classifier(autoencoder, data, output, config)
+    denoiser = None
+    if config.imagined:
+        denoiser = VideoDenoiser.from_pretrained(output / "denoiser").eval()
+    train_classifier(autoencoder, data, output, config, denoiser)
 
 
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trains the goal classifier on encoded real frames, with noise on the latents."""
+"""Trains the goal classifier on encoded real frames and on imagined ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from torch.nn import functional
 
 from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.shards import read_meta, read_shards
+from world_model.text.encoder import embed_phrases
+from world_model.training.clips import LatentEpisodes
+from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset
 from world_model.training.progress import Log
+from world_model.training.slow import split
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,12 @@ class ClassifierConfig:
         num_steps: Optimiser steps.
         batch_size: Latents per step.
         learning_rate: Rate of AdamW.
-        latent_noise: Largest standard deviation of noise on the latents: imagined
-            latents are never exact.
+        latent_noise: Largest standard deviation of noise on real latents.
+        imagined: Latents that the denoiser imagines, to learn from them how much to
+            believe in what is blurred or invented; 0 for none.
+        imagined_depth: Chunks imagined in a row.
+        imagined_share: Their share of every batch.
+        sampling_steps: Euler steps of what is imagined, as in planning.
         full_size: Share of the image's pixels at which a target counts as fully
             visible.
         held_out: Share of episodes kept for validation.
@@ -38,54 +47,166 @@ class ClassifierConfig:
     batch_size: int = 256
     learning_rate: float = 1e-3
     latent_noise: float = 0.5
+    imagined: int = 0
+    imagined_depth: int = 3
+    imagined_share: float = 0.5
+    sampling_steps: int = 1
     full_size: float = 0.06
     held_out: float = 0.05
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Views and what holds in them.
+
+    Attributes:
+        latents: (M, c, h, w).
+        visible: (M, O) in [0, 1].
+        found: (M, O) bool.
+    """
+
+    latents: Tensor
+    visible: Tensor
+    found: Tensor
+
+
 def train_classifier(
-    autoencoder: FrameAutoencoder, data: Path, output: Path, config: ClassifierConfig
+    autoencoder: FrameAutoencoder,
+    data: Path,
+    output: Path,
+    config: ClassifierConfig,
+    denoiser: VideoDenoiser | None = None,
 ) -> GoalClassifier:
-    """Trains on chunk ends of `data` and saves to output/classifier."""
-    latents, visible, found = _labelled(autoencoder, data, config)
-    count = int(len(latents) * (1 - config.held_out))
-    torch.random.fork_rng()
-    model = GoalClassifier(
-        objects=read_meta(data).objects,
-        latent_channels=latents.shape[1],
-        latent_size=latents.shape[-1],
-    )
+    """Trains on chunk ends of `data`, and imagined ones, and saves the classifier.
+
+    Args:
+        autoencoder: Frames -> latents.
+        data: Folder of a data set.
+        output: Written to output/classifier, with a log beside it.
+        config: Hyper-parameters.
+        denoiser: Imagines; needed if `config.imagined`.
+    """
+    parts = _parts(autoencoder, data, config, denoiser)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        model = GoalClassifier(
+            objects=read_meta(data).objects,
+            latent_channels=parts["real"].latents.shape[1],
+            latent_size=parts["real"].latents.shape[-1],
+        )
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     rng = np.random.default_rng([config.seed, 4])
-    positive = torch.nonzero(found[:count].any(dim=1))[:, 0]
     log = Log(output / "classifier.csv")
     for step in track(range(config.num_steps), description="classifier"):
-        # Half of every batch shows a goal: they are rare among random views.
-        half = config.batch_size // 2
-        rows = torch.cat(
-            [
-                torch.from_numpy(rng.integers(count, size=half)),
-                positive[torch.from_numpy(rng.integers(len(positive), size=half))],
-            ]
-        )
-        x = latents[rows].float()
-        noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-        scale = torch.from_numpy(rng.uniform(0, config.latent_noise, (len(x), 1, 1, 1)))
-        out = model(x + noise * scale.float())
+        batch = _batch(parts, config, rng)
+        out = model(batch.latents)
         loss = functional.binary_cross_entropy_with_logits(
-            out[:, 0], found[rows].float()
-        ) + functional.binary_cross_entropy_with_logits(out[:, 1], visible[rows])
+            out[:, 0], batch.found.float()
+        ) + functional.binary_cross_entropy_with_logits(out[:, 1], batch.visible)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         if step % 500 == 0 or step == config.num_steps - 1:
-            log.write(
-                step=step,
-                loss=loss.item(),
-                auroc=auroc(model, latents[count:], found[count:]),
-            )
+            log.write(step=step, loss=loss.item(), **_judged(model, parts))
     model.eval().save_pretrained(output / "classifier")
     return model
+
+
+def _parts(
+    autoencoder: FrameAutoencoder,
+    data: Path,
+    config: ClassifierConfig,
+    denoiser: VideoDenoiser | None,
+) -> dict[str, Labelled]:
+    """Views by what they are for: "real" and "imagined" to train on, and held out."""
+    episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
+    visible, found = _labels(data, config)
+    train, held_out = split(episodes, config.held_out)
+    count = len(train.actions)
+    parts = {
+        "real": _real(train, visible[:count], found[:count]),
+        "real_held_out": _real(held_out, visible[count:], found[count:]),
+    }
+    if not config.imagined:
+        return parts
+    assert denoiser is not None
+    words = [embed_phrases([phrase]) for phrase in read_meta(data).phrases]
+    for name, source, first, size in (
+        ("imagined", train, 0, config.imagined),
+        ("imagined_held_out", held_out, count, config.imagined // 10),
+    ):
+        made = imagine(
+            denoiser,
+            source,
+            words,
+            count=size,
+            depth=config.imagined_depth,
+            num_steps=config.sampling_steps,
+            rng=np.random.default_rng([config.seed, 5, first]),
+        )
+        rows = first + made.episodes, made.ends
+        parts[name] = Labelled(made.latents, visible[rows], found[rows])
+    return parts
+
+
+def _real(episodes: LatentEpisodes, visible: Tensor, found: Tensor) -> Labelled:
+    ends = episodes.latents[:, :: episodes.chunk_length]
+    return Labelled(ends.flatten(0, 1), visible.flatten(0, 1), found.flatten(0, 1))
+
+
+def _labels(data: Path, config: ClassifierConfig) -> tuple[Tensor, Tensor]:
+    """Visibility in [0, 1] and whether found, (E, T + 1, O) each."""
+    shards = list(read_shards(data))
+    pixels = np.concatenate([s["visible"] for s in shards])
+    found = np.concatenate([s["found"] for s in shards])
+    height, width = shards[0]["frames"].shape[2:4]
+    share = pixels / (height * width * config.full_size)
+    visible = torch.from_numpy(np.minimum(share, 1.0).astype(np.float32))
+    return visible, torch.from_numpy(found)
+
+
+def _batch(
+    parts: dict[str, Labelled], config: ClassifierConfig, rng: np.random.Generator
+) -> Labelled:
+    """Noised real views, half of them goals, and imagined ones as they come.
+
+    Goals are rare among random views; the imagined keep their true share of goals,
+    from which the classifier learns what blur is worth.
+    """
+    imagined = parts.get("imagined")
+    size = 0 if imagined is None else int(config.imagined_share * config.batch_size)
+    real = parts["real"]
+    goals = torch.nonzero(real.found.any(dim=1))[:, 0]
+    half = (config.batch_size - size) // 2
+    rows = torch.cat(
+        [
+            torch.from_numpy(rng.integers(len(real.latents), size=half)),
+            goals[torch.from_numpy(rng.integers(len(goals), size=half))],
+        ]
+    )
+    x = real.latents[rows].float()
+    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
+    scale = torch.from_numpy(rng.uniform(0, config.latent_noise, (len(x), 1, 1, 1)))
+    batch = Labelled(x + noise * scale.float(), real.visible[rows], real.found[rows])
+    if imagined is None:
+        return batch
+    picks = torch.from_numpy(rng.integers(len(imagined.latents), size=size))
+    return Labelled(
+        torch.cat([batch.latents, imagined.latents[picks]]),
+        torch.cat([batch.visible, imagined.visible[picks]]),
+        torch.cat([batch.found, imagined.found[picks]]),
+    )
+
+
+def _judged(model: GoalClassifier, parts: dict[str, Labelled]) -> dict[str, float]:
+    """AUROC on what is held out: real and, if any, imagined."""
+    columns = {"real_held_out": "auroc", "imagined_held_out": "auroc_imagined"}
+    return {
+        column: auroc(model, parts[name].latents, parts[name].found)
+        for name, column in columns.items()
+        if name in parts
+    }
 
 
 @torch.no_grad()
@@ -111,18 +232,3 @@ def placements(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     lower = np.searchsorted(ordered, positives, side="left")
     not_higher = np.searchsorted(ordered, positives, side="right")
     return (lower + not_higher) / (2 * len(negatives))
-
-
-def _labelled(
-    autoencoder: FrameAutoencoder, data: Path, config: ClassifierConfig
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents (M, c, h, w), visibility (M, O) in [0, 1] and found (M, O) bool."""
-    episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
-    latents = episodes.latents[:, :: episodes.chunk_length].flatten(0, 1)
-    shards = list(read_shards(data))
-    pixels = np.concatenate([s["visible"] for s in shards])
-    found = np.concatenate([s["found"] for s in shards])
-    height, width = shards[0]["frames"].shape[2:4]
-    share = pixels / (height * width * config.full_size)
-    visible = torch.from_numpy(np.minimum(share, 1.0).astype(np.float32))
-    return latents, visible.flatten(0, 1), torch.from_numpy(found).flatten(0, 1)
