@@ -15,7 +15,7 @@ export PIP_NO_INPUT := 1
 # Nothing is downloaded at run time.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: run test test-slow setup setup-dev check format results clean
+.PHONY: run test test-slow setup setup-dev check format rows results clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -41,6 +41,23 @@ check: setup-dev
 format: setup-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Runs the rows of the leaderboard (hours on 2 cores; a killed one continues) and says
+# where each record is. TASKS=, EPISODES= and MEMORIES= choose less.
+TASKS ?= rooms_find_seen rooms_return_home
+EPISODES ?= 100
+POLICIES ?= noop random open_loop reverse_log expert_no_memory
+MEMORIES ?= none window anchor retrieval temp_lora_paper temp_lora oracle
+ROW := $(BIN)/python -m eval.run paired=null episodes=$(EPISODES)
+
+rows: setup
+	@set -e; for task in $(TASKS); do \
+		for policy in $(POLICIES); do \
+			$(ROW) task=$$task planner=$$policy memory=none; \
+		done; \
+		for memory in $(MEMORIES); do $(ROW) task=$$task memory=$$memory; done; \
+		$(ROW) task=$$task memory=none world_model=simulator; \
+	done
 
 # results/leaderboard.csv from the promoted records in results/runs, then the README.
 results: setup

@@ -42,6 +42,7 @@ ROW_ORDER = (
     "none",
     "window",
     "anchor",
+    "retrieval",
     "temp_lora_paper",
     "temp_lora",
     "",
