@@ -1,13 +1,14 @@
 """Calibrates scene cuts: `python -m eval.calibrate rooms`.
 
-Writes the threshold of a domain into eval/cut_thresholds.json: the 99.9th percentile
-of the luma changes between neighbouring frames of real tours, times 1.5.
+Writes the threshold of a domain into eval/cut_thresholds.json: the 95th percentile
+of the luma changes between neighbouring frames of real tours, times 1.25.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ def tour_video(domain: Domain, seed: int) -> np.ndarray:
     return np.concatenate([first, *(domain.execute(a) for a in domain.tour())])
 
 
+@cache
 def cut_threshold(domain: str) -> float | None:
     """The stored threshold of a domain [grey levels], None if it has none."""
     if not THRESHOLDS.exists():

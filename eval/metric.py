@@ -108,6 +108,19 @@ _ALL = (
         "Scene cuts per 100 frames of that imagined path.",
     ),
     Metric(
+        "real_cuts_per_100",
+        "cuts",
+        None,
+        "Scene cuts per 100 frames of the real path: the floor.",
+    ),
+    Metric(
+        "motion",
+        "",
+        None,
+        "Change between neighbouring imagined frames / between real ones; a frozen "
+        "video has 0, and no cuts either.",
+    ),
+    Metric(
         "delay",
         "actions",
         None,

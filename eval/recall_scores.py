@@ -29,13 +29,18 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
         "recall_psnr": float(psnr(imagined, real).clamp(max=MAX_PSNR).mean()),
         "recall_lpips": None,
         "cuts_per_100": None,
+        "real_cuts_per_100": None,
+        "motion": None,
     }
     if real.shape[-1] >= 32:
         scores["recall_lpips"] = float(lpips_vgg()(imagined, real).mean())
     threshold = cut_threshold(domain)
     if threshold is not None:
         cuts = scene_cuts(path.imagined, threshold=threshold)
+        floor = scene_cuts(path.real, threshold=threshold)
         scores["cuts_per_100"] = float(cuts.cuts_per_100_frames)
+        scores["real_cuts_per_100"] = float(floor.cuts_per_100_frames)
+        scores["motion"] = cuts.motion / floor.motion if floor.motion else None
     return scores
 
 

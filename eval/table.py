@@ -21,7 +21,7 @@ HEADINGS = (
     ("calls/decision", "right"),
     ("memory bytes", "right"),
     ("recall LPIPS", "right"),
-    ("cuts/100 frames", "right"),
+    ("cuts/100 frames (real)", "right"),
     ("KVD [95 %]", "right"),
     ("FVD (N)", "right"),
 )
@@ -110,7 +110,7 @@ def cells(row: pd.Series) -> list[str]:
         _number(ratio, digits=0),
         _number(row["memory_bytes"], digits=0),
         _number(row["recall_lpips"], digits=3),
-        _number(row["cuts_per_100"]),
+        _cuts(row),
         _interval(row, "kvd"),
         _number(row["fvd"], digits=0) and f"{row['fvd']:,.0f} ({row['video_n']:.0f})",
     ]
@@ -124,6 +124,13 @@ def _interval(row: pd.Series, name: str, scale: float = 1, digits: int = 2) -> s
     if pd.isna(low):
         return text
     return f"{text} [{_number(low * scale, digits)}, {_number(high * scale, digits)}]"
+
+
+def _cuts(row: pd.Series) -> str:
+    """Cuts of the imagined paths, those of the real ones beside."""
+    if pd.isna(row["cuts_per_100"]):
+        return ""
+    return f"{row['cuts_per_100']:.1f} ({row['real_cuts_per_100']:.1f})"
 
 
 def _number(value: Any, digits: int = 2) -> str:

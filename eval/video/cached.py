@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -53,5 +54,5 @@ class CachedFeatures:
         return self._folder / f"{self.name}-{digest.hexdigest()[:24]}.npy"
 
 
-def _save(values: np.ndarray, file: object) -> None:
-    np.save(file, values)  # type: ignore[call-overload]
+def _save(values: np.ndarray, file: BinaryIO) -> None:
+    np.save(file, values)

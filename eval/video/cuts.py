@@ -15,7 +15,6 @@ import numpy as np
 from scenedetect import ContentDetector, FrameTimecode, StatsManager
 
 _FPS = 30.0  # time codes need one; lengths are counted in frames
-_QUANTILE = 0.999
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,17 @@ def scene_cuts(frames: np.ndarray, *, threshold: float) -> SceneCuts:
 
 
 def calibrate_threshold(
-    real_videos: Sequence[np.ndarray], *, margin: float = 1.5
+    real_videos: Sequence[np.ndarray], *, margin: float = 1.25, quantile: float = 0.95
 ) -> float:
-    """The threshold above which real videos of an environment hardly ever go.
+    """The threshold above which ordinary motion in an environment does not go.
+
+    A quantile below 1 leaves room for what truly is a cut in reality, such as
+    driving through a curtain; those make the floor that stands beside.
 
     Args:
         real_videos: Videos, each RGB uint8 (T, H, W, 3).
-        margin: Factor on the 99.9th percentile of all changes of luma.
+        margin: Factor on the quantile of all changes of luma.
+        quantile: Share of changes that are ordinary motion.
 
     Returns:
         Threshold in grey levels; store it with the environment.
@@ -87,7 +90,7 @@ def calibrate_threshold(
     if not real_videos:
         raise ValueError("Calibration needs real videos, got none: collect some.")
     contents = np.concatenate([content_values(video) for video in real_videos])
-    threshold = margin * float(np.quantile(contents, _QUANTILE))
+    threshold = margin * float(np.quantile(contents, quantile))
     if not threshold > 0:
         raise ValueError(
             f"A threshold must be > 0, got {threshold:g} from {len(real_videos)} real "
