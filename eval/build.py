@@ -128,6 +128,7 @@ def build_world_model(cfg: DictConfig) -> WorldModel:
             "context_frames", cfg.world_model.num_context_frames
         ),
         num_sampling_steps=cfg.world_model.num_sampling_steps,
+        precision=cfg.world_model.precision,
     )
     _check_domain(model, cfg)
     return model

@@ -44,6 +44,7 @@ def make_config(folder: Path, **changes):
                 "weights": str(folder / "weights"),
                 "num_context_frames": 2,
                 "num_sampling_steps": 2,
+                "precision": "float32",
                 "device": "cpu",
             },
             "memory": {"name": "none"},

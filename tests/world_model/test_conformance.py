@@ -33,13 +33,18 @@ MEMORIES = {
 }
 
 
-@pytest.fixture(params=["toy", "diffusion", "diffusion, epsilon", "one context frame"])
+@pytest.fixture(
+    params=["toy", "diffusion", "diffusion, epsilon", "bfloat16", "one context frame"]
+)
 def model(request, make_tiny):
     if request.param == "toy":
         return DotWorldModel()
     target = "epsilon" if "epsilon" in request.param else "flow"
     num_context_frames = 1 if "one" in request.param else 2
-    return make_tiny(target=target, num_context_frames=num_context_frames)
+    precision = "bfloat16" if request.param == "bfloat16" else "float32"
+    return make_tiny(
+        target=target, num_context_frames=num_context_frames, precision=precision
+    )
 
 
 @pytest.mark.parametrize("law", WORLD_MODEL_LAWS, ids=lambda law: law.__name__)
