@@ -223,6 +223,7 @@ def _meta(domain: str, split: str, actions: int, shard_size: int) -> ShardMeta:
         inverses=cls.action_space.inverses,
         objects=cls.vocabulary,
         provenance=provenance() | settings,
+        motions=cls.action_space.motions,
     )
 
 

@@ -74,7 +74,7 @@ class BeamPlanner(Planner):
         best: Plan | None = None
         for _ in range(min(self.depth, max(1, horizon))):
             beam = self._grow(beam, memory, generator)
-            last = _last_chunk(beam)
+            last = last_chunk(beam)
             costs = self.objective(last, goal)[:, :, 0]
             best = self._better(best, beam, costs, goal)
             beam = beam.select(self._keep(beam, costs))
@@ -115,12 +115,12 @@ class BeamPlanner(Planner):
         total = costs + self.action_cost * beam.num_steps
         cost, index = total.min(dim=1)
         chosen = beam.select(index[:, None])
-        probability = self.objective.success_probability(_last_chunk(chosen), goal)
+        probability = self.objective.success_probability(last_chunk(chosen), goal)
         if probability is not None:
             probability = probability[:, 0, 0]
         lengths = torch.full_like(index, beam.num_steps)
         plan = Plan(chosen.actions[:, 0], lengths, cost, probability)
-        return plan if best is None else _merge(best, plan)
+        return plan if best is None else merge(best, plan)
 
     def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
         """Indices (B, <= width) of the prefixes to continue, greedily diverse."""
@@ -142,13 +142,14 @@ class BeamPlanner(Planner):
         return torch.stack(picks, dim=1)
 
 
-def _last_chunk(rollout: Rollout) -> Rollout:
+def last_chunk(rollout: Rollout) -> Rollout:
+    """The same candidates with their last imagined chunk only."""
     return replace(
         rollout, actions=rollout.actions[:, :, -1:], latents=rollout.latents[:, :, -1:]
     )
 
 
-def _merge(a: Plan, b: Plan) -> Plan:
+def merge(a: Plan, b: Plan) -> Plan:
     """Per episode, the plan of lower cost; actions padded to the longer one."""
     take = b.costs < a.costs
     padded = torch.nn.functional.pad(

@@ -23,6 +23,10 @@ from world_model.core import Chunk, Context, Prediction, Reading, Rollout
 Generators = Sequence[torch.Generator]
 
 
+Motion = tuple[float, float, float]
+"""Forward [m], left [m], counter-clockwise turn [degrees], as the robot sees it."""
+
+
 class PhraseSpace(gymnasium.spaces.Discrete):
     """A discrete action space whose actions are phrases of language.
 
@@ -30,6 +34,9 @@ class PhraseSpace(gymnasium.spaces.Discrete):
         phrases: What each action is called, e.g. ("forward", "turn left").
         inverses: For each action, the index of the action that undoes it, or
             None. Planners never try an action directly followed by its inverse.
+        motions: How each action moves the robot unless it is blocked, see `Motion`;
+            None where actions do not move alike everywhere. Planners may count with
+            it where sequences of actions lead.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class PhraseSpace(gymnasium.spaces.Discrete):
         phrases: Sequence[str],
         inverses: Sequence[int | None] | None = None,
         seed: int | np.random.Generator | None = None,
+        motions: Sequence[Motion] | None = None,
     ) -> None:
         if not phrases:
             raise ValueError("`phrases` must name an action, got none: add one.")
@@ -47,6 +55,12 @@ class PhraseSpace(gymnasium.spaces.Discrete):
             raise ValueError(
                 f"`inverses` must name one action (or None) per phrase, got "
                 f"{len(self.inverses)} for {len(self.phrases)} phrases."
+            )
+        self.motions = None if motions is None else tuple(map(tuple, motions))
+        if self.motions is not None and len(self.motions) != len(self.phrases):
+            raise ValueError(
+                "`motions` must say how each phrase moves, got "
+                f"{len(self.motions)} for {len(self.phrases)} phrases."
             )
 
     def __eq__(self, other: object) -> bool:

@@ -37,6 +37,7 @@ class ShardMeta:
         inverses: Index of the action that undoes each action, or None.
         objects: Names of the O nameable objects.
         provenance: Code revision, library versions, seeds.
+        motions: How each action moves, or None; see `PhraseSpace`.
     """
 
     domain: str
@@ -45,6 +46,7 @@ class ShardMeta:
     inverses: tuple[int | None, ...]
     objects: tuple[str, ...]
     provenance: dict[str, Any]
+    motions: tuple[tuple[float, float, float], ...] | None = None
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -107,6 +109,8 @@ def read_meta(folder: Path) -> ShardMeta:
         fields = json.loads(path.read_text())
         for name in ("phrases", "inverses", "objects"):
             fields[name] = tuple(fields[name])
+        if fields.get("motions"):
+            fields["motions"] = tuple(map(tuple, fields["motions"]))
         return ShardMeta(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -16,6 +16,7 @@ from envs.rooms.lattice import (
     CHAMBER_DEPTH,
     FORWARD,
     INVERSES,
+    MOTIONS,
     NUM_SECTORS,
     PHRASES,
     TURN_LEFT,
@@ -55,7 +56,9 @@ class RoomsDomain(Domain):
     """
 
     id: ClassVar[str] = "rooms"
-    action_space: ClassVar[PhraseSpace] = PhraseSpace(PHRASES, INVERSES)
+    action_space: ClassVar[PhraseSpace] = PhraseSpace(
+        PHRASES, INVERSES, motions=MOTIONS
+    )
     chunk_length: ClassVar[int] = 4
     frame_shape: ClassVar[tuple[int, int, int]] = (IMAGE_SIZE, IMAGE_SIZE, 3)
     vocabulary: ClassVar[tuple[str, ...]] = VOCABULARY

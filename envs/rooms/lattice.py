@@ -21,6 +21,13 @@ CHAMBER_DEPTH = 2
 FORWARD, BACKWARD, TURN_LEFT, TURN_RIGHT = range(4)
 PHRASES = ("forward", "backward", "turn left", "turn right")
 INVERSES = (BACKWARD, FORWARD, TURN_RIGHT, TURN_LEFT)
+MOTIONS = (
+    (STEP, 0.0, 0.0),
+    (-STEP, 0.0, 0.0),
+    (0.0, 0.0, 360 / NUM_SECTORS),
+    (0.0, 0.0, -360 / NUM_SECTORS),
+)
+"""Forward [m], left [m], turn [degrees] of each action."""
 
 
 class RoomNode(NamedTuple):

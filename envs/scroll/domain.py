@@ -51,12 +51,16 @@ class ScrollState:
     corner: Cell
 
 
+_MOTIONS = ((1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0))
+"""In blocks instead of metres."""
+
+
 class ScrollDomain(Domain):
     """A window of 8x8 cells on a torus of 24x24; an action scrolls it by 2 cells."""
 
     id: ClassVar[str] = "scroll"
     action_space: ClassVar[PhraseSpace] = PhraseSpace(
-        ("up", "down", "left", "right"), (1, 0, 3, 2)
+        ("up", "down", "left", "right"), (1, 0, 3, 2), motions=_MOTIONS
     )
     chunk_length: ClassVar[int] = 2
     frame_shape: ClassVar[tuple[int, int, int]] = (WINDOW, WINDOW, 3)

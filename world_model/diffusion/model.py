@@ -15,7 +15,7 @@ from diffusers import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from world_model.api import Generators, PhraseSpace, WorldModel
+from world_model.api import Generators, Motion, PhraseSpace, WorldModel
 from world_model.core import Context, Prediction, Reading
 from world_model.diffusion import adapters
 from world_model.diffusion.autoencoder import FrameAutoencoder
@@ -55,12 +55,14 @@ class ModelConfig:
         inverses: Index of the action that undoes each action, or None.
         chunk_length: F.
         domain: Domain it was trained on.
+        motions: How each action moves, or None; see `PhraseSpace`.
     """
 
     phrases: tuple[str, ...]
     inverses: tuple[int | None, ...]
     chunk_length: int
     domain: str
+    motions: tuple[Motion, ...] | None = None
 
 
 class VideoDiffusionWorldModel(WorldModel):
@@ -103,7 +105,9 @@ class VideoDiffusionWorldModel(WorldModel):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.config = config
-        self.action_space = PhraseSpace(config.phrases, config.inverses)
+        self.action_space = PhraseSpace(
+            config.phrases, config.inverses, motions=config.motions
+        )
         self.chunk_length = config.chunk_length
         self.num_context_frames = num_context_frames
         self.num_sampling_steps = num_sampling_steps
@@ -309,6 +313,8 @@ def _read_config(path: Path) -> ModelConfig:
     fields = json.loads(path.read_text())
     for name in ("phrases", "inverses"):
         fields[name] = tuple(fields[name])
+    if fields.get("motions"):
+        fields["motions"] = tuple(map(tuple, fields["motions"]))
     return ModelConfig(**fields)
 
 

@@ -42,6 +42,7 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta) -> None:
         inverses=meta.inverses,
         chunk_length=meta.chunk_length,
         domain=meta.domain,
+        motions=meta.motions,
     )
     model = VideoDiffusionWorldModel(
         FrameAutoencoder.from_pretrained(checkpoints / "autoencoder").half(),

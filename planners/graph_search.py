@@ -1,0 +1,205 @@
+"""`GraphSearchPlanner`: breadth-first search over dead-reckoned poses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from planners.beam import last_chunk, merge
+from world_model.api import Generators, Memory, Motion, PhraseSpace, WorldModel
+from world_model.core import Context, Goal, Rollout
+from world_model.policy_api import Objective, Plan, Planner
+
+_GRID = 0.1
+"""Dead-reckoned poses closer than about this are one place [m]."""
+
+
+class Odometry(NamedTuple):
+    """A pose relative to where planning began: x [m], y [m], heading [degrees]."""
+
+    x: float = 0.0
+    y: float = 0.0
+    heading: float = 0.0
+
+    def after(self, motion: Motion) -> Odometry:
+        """Where an unblocked action leads."""
+        forward, left, turn = motion
+        c, s = (
+            math.cos(math.radians(self.heading)),
+            math.sin(math.radians(self.heading)),
+        )
+        return Odometry(
+            self.x + c * forward - s * left,
+            self.y + s * forward + c * left,
+            (self.heading + turn) % 360,
+        )
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Equal for poses that are the same but for rounding."""
+        heading = round(self.heading) % 360
+        return round(self.x / _GRID), round(self.y / _GRID), heading
+
+
+@dataclass
+class _Search:
+    """The search of one episode: poses of the frontier and places reached so far."""
+
+    frontier: list[Odometry]
+    reached: set[tuple[int, int, int]]
+
+
+class GraphSearchPlanner(Planner):
+    """Imagines the shortest way to every place within reach, once.
+
+    Sequences that lead to the same pose are equal in the future they allow, so only
+    the first is continued: a transposition table, with the pose counted from the
+    actions' own motions (`PhraseSpace.motions`) since planning began. An action that
+    leaves the imagined view as it was has been blocked and ends its branch. Where a
+    beam of N sequences fills with reorderings of each other, this search is complete
+    and cheaper. The plan is the sequence with the lowest cost of its last chunk plus
+    `action_cost` per action.
+
+    Args:
+        world_model: The model that imagines; its actions must say how they move.
+        objective: The cost of what it imagines.
+        depth: Longest sequence.
+        width: Most sequences continued per level and episode, the cheapest first.
+        action_cost: Cost of one action; makes shorter plans win.
+        min_change: Mean squared latent change below which an action was blocked.
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        objective: Objective,
+        *,
+        depth: int = 7,
+        width: int = 64,
+        action_cost: float = 0.02,
+        min_change: float = 0.25,
+    ) -> None:
+        for name, value in (("depth", depth), ("width", width)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        space = world_model.action_space
+        if not isinstance(space, PhraseSpace) or space.motions is None:
+            raise ValueError(
+                "`graph_search` needs actions that say how they move, got "
+                f"{space}: use planner=mpc_beam, or give `PhraseSpace.motions`."
+            )
+        self.world_model = world_model
+        self.objective = objective
+        self.depth = depth
+        self.width = width
+        self.action_cost = action_cost
+        self.min_change = min_change
+        self._motions = space.motions
+
+    @torch.no_grad()
+    def plan(
+        self,
+        context: Context,
+        goal: Goal,
+        *,
+        memory: Memory | None = None,
+        warm_start: Plan | None = None,
+        generator: Generators,
+        horizon: int,
+    ) -> Plan:
+        """See `Planner.plan`; `warm_start` is not needed (the search is complete)."""
+        tree = self.world_model.start(context)
+        start = Odometry()
+        searches = [_Search([start], {start.place}) for _ in goal.instructions]
+        best: Plan | None = None
+        for _ in range(min(self.depth, max(1, horizon))):
+            parents, actions, exists = self._branch(searches)
+            if not exists.any():
+                break
+            before = tree.select(parents)
+            tree = self.world_model.extend(
+                before, actions, memory=memory, generator=generator
+            )
+            costs = self.objective(last_chunk(tree), goal)[:, :, 0].cpu()
+            costs = costs.masked_fill(~exists, torch.inf)
+            best = self._better(best, tree, costs, goal)
+            moved = exists & (_change(before, tree) > self.min_change)
+            tree = tree.select(self._advance(searches, parents, actions, moved, costs))
+        assert best is not None
+        return best
+
+    def _branch(self, searches: Sequence[_Search]) -> tuple[Tensor, Tensor, Tensor]:
+        """All steps to places not reached yet.
+
+        Returns:
+            Parents (B, M) in the frontier, actions (B, M) and which of the M exist:
+            batches are rectangular.
+        """
+        steps = [
+            [
+                (i, action)
+                for i, pose in enumerate(search.frontier)
+                for action, motion in enumerate(self._motions)
+                if pose.after(motion).place not in search.reached
+            ]
+            for search in searches
+        ]
+        size = max(1, *map(len, steps))
+        padded = torch.tensor([row + [(0, 0)] * (size - len(row)) for row in steps])
+        count = torch.tensor([len(row) for row in steps])
+        return padded[..., 0], padded[..., 1], torch.arange(size) < count[:, None]
+
+    def _better(
+        self, best: Plan | None, tree: Rollout, costs: Tensor, goal: Goal
+    ) -> Plan:
+        """The better of the plan so far and the best sequence of this level."""
+        cost, index = (costs + self.action_cost * tree.num_steps).min(dim=1)
+        chosen = tree.select(index[:, None])
+        likely = self.objective.success_probability(last_chunk(chosen), goal)
+        if likely is not None:
+            likely = likely[:, 0, 0].cpu()
+        lengths = torch.full_like(index, tree.num_steps)
+        plan = Plan(chosen.actions[:, 0], lengths, cost, likely)
+        return plan if best is None else merge(best, plan)
+
+    def _advance(
+        self,
+        searches: Sequence[_Search],
+        parents: Tensor,
+        actions: Tensor,
+        moved: Tensor,
+        costs: Tensor,
+    ) -> Tensor:
+        """Makes new places the frontier; returns their indices (B, K), padded."""
+        kept = []
+        for b, search in enumerate(searches):
+            frontier, rows = [], []
+            for m in costs[b].argsort(stable=True).tolist():
+                if not moved[b, m] or len(rows) == self.width:
+                    continue
+                parent = search.frontier[int(parents[b, m])]
+                pose = parent.after(self._motions[int(actions[b, m])])
+                if pose.place not in search.reached:
+                    search.reached.add(pose.place)
+                    frontier.append(pose)
+                    rows.append(m)
+            search.frontier = frontier
+            kept.append(rows)
+        size = max(1, *map(len, kept))
+        return torch.tensor([rows + [0] * (size - len(rows)) for rows in kept])
+
+
+def _change(before: Rollout, after: Rollout) -> Tensor:
+    """Mean squared latent change of the last chunk, (B, M)."""
+    if before.num_steps:
+        views = before.latents[:, :, -1, -1]
+    else:
+        assert before.context.latents is not None
+        views = before.context.latents[:, None, -1]
+    change = after.latents[:, :, -1, -1] - views
+    return change.square().mean(dim=(2, 3, 4)).cpu()
