@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs.rooms.lattice import HUB, NUM_SECTORS, RoomNode, node_pose, successor
+from envs.rooms.lattice import MOTIONS as MOTIONS_OF_ROOMS
 from planners.graph_search import GraphSearchPlanner, Odometry
 from world_model.api import PhraseSpace
 from world_model.core import Context, Goal
@@ -96,6 +98,17 @@ def test_turning_in_hexagons_comes_back_to_the_same_place(actions):
         pose = pose.after(motions[0]).after(motions[2])
     assert pose.place == Odometry().place
     assert math.hypot(pose.x, pose.y) < 1e-9
+
+
+@given(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5), st.integers(0, 3))
+def test_the_motions_of_rooms_are_those_of_its_lattice(sector, depth, heading, action):
+    node = RoomNode(sector if depth else HUB, depth, heading)
+    after = successor(node, action, branches=range(NUM_SECTORS))
+    if after == node:
+        return  # blocked
+    poses = [node_pose(n) for n in (node, after)]
+    here, there = (Odometry(p.x, p.y, math.degrees(p.yaw)) for p in poses)
+    assert here.after(MOTIONS_OF_ROOMS[action]).place == there.place
 
 
 def test_actions_without_motions_are_refused():

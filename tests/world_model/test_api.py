@@ -173,6 +173,8 @@ def test_a_phrase_space_needs_phrases_and_as_many_inverses():
         PhraseSpace(())
     with pytest.raises(ValueError, match="per phrase, got 1 for 2 phrases"):
         PhraseSpace(("left", "right"), (1,))
+    with pytest.raises(ValueError, match="`motions` must say how each phrase moves"):
+        PhraseSpace(("left", "right"), motions=((0, 1, 0),))
     assert PhraseSpace(("left",)) == PhraseSpace(["left"])
     assert PhraseSpace(("left",)) != PhraseSpace(("right",))
 
