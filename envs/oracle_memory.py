@@ -10,7 +10,7 @@ from torch import Tensor
 
 from envs.api import Node
 from envs.domains import make_domain
-from world_model.api import Memory, WorldModel
+from world_model.api import Memory, WorldModel, with_latents
 from world_model.core import Chunk, Context, Reading
 
 
@@ -36,15 +36,26 @@ class OracleMemory(Memory):
         self._visited: list[dict[Node, Tensor]] = [{} for _ in range(num_episodes)]
 
     def write(self, chunk: Chunk) -> None:
-        """Remembers where each active episode now is and what is seen there."""
+        """Remembers where each active episode is, came from, and what is seen there."""
         assert chunk.state is not None
-        latents = self.world_model.encode(chunk.frames[:, -1])
-        for visited, state, latent, active in zip(
-            self._visited, chunk.state, latents, chunk.active.tolist(), strict=True
-        ):
-            if active:
-                self.simulator.set_state(state)
-                visited[self.simulator.node] = latent
+        after = self.world_model.encode(chunk.frames[:, -1])
+        before = with_latents(self.world_model, chunk.context.last(1)).latents
+        assert before is not None
+        for slot in chunk.active.nonzero()[:, 0].tolist():
+            self.simulator.set_state(chunk.state[slot])
+            node, visited = self.simulator.node, self._visited[slot]
+            visited[node] = after[slot]
+            # States are those after actions: of the first place only the view is told.
+            origin = self._origin(node, int(chunk.actions[slot]))
+            visited.setdefault(origin, before[slot, 0])
+
+    def _origin(self, node: Node, action: int) -> Node:
+        """Where an action that ended at `node` began; `node` itself if unclear."""
+        undo = self.simulator.action_space.inverses[action]
+        if undo is None:
+            return node
+        origin = self.simulator.successor(node, undo)
+        return origin if self.simulator.successor(origin, action) == node else node
 
     def read(self, context: Context, actions: Tensor) -> Reading | None:
         """The true next frame of every candidate that re-enters a place."""

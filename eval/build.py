@@ -129,6 +129,7 @@ def build_world_model(cfg: DictConfig) -> WorldModel:
         ),
         num_sampling_steps=cfg.world_model.num_sampling_steps,
         precision=cfg.world_model.precision,
+        recall_strength=cfg.world_model.recall_strength,
     )
     _check_domain(model, cfg)
     return model

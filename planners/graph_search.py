@@ -60,7 +60,8 @@ class GraphSearchPlanner(Planner):
     Sequences that lead to the same pose are equal in the future they allow, so only
     the first is continued: a transposition table, with the pose counted from the
     actions' own motions (`PhraseSpace.motions`) since planning began. An action that
-    leaves the imagined view as it was has been blocked and ends its branch. Where a
+    is no turn and leaves the imagined view as it was has been blocked and ends its
+    branch. Where a
     beam of N sequences fills with reorderings of each other, this search is complete
     and cheaper. The plan is the sequence with the lowest cost of its last chunk plus
     `action_cost` per action.
@@ -82,7 +83,7 @@ class GraphSearchPlanner(Planner):
         depth: int = 7,
         width: int = 64,
         action_cost: float = 0.02,
-        min_change: float = 0.25,
+        min_change: float = 0.1,
     ) -> None:
         for name, value in (("depth", depth), ("width", width)):
             if value < 1:
@@ -100,6 +101,7 @@ class GraphSearchPlanner(Planner):
         self.action_cost = action_cost
         self.min_change = min_change
         self._motions = space.motions
+        self._turns = torch.tensor([not (x or y) for x, y, _ in space.motions])
 
     @torch.no_grad()
     def plan(
@@ -128,7 +130,7 @@ class GraphSearchPlanner(Planner):
             costs = self.objective(last_chunk(tree), goal)[:, :, 0].cpu()
             costs = costs.masked_fill(~exists, torch.inf)
             best = self._better(best, tree, costs, goal)
-            moved = exists & (_change(before, tree) > self.min_change)
+            moved = exists & self._has_moved(before, tree, actions)
             tree = tree.select(self._advance(searches, parents, actions, moved, costs))
         assert best is not None
         return best
@@ -167,6 +169,17 @@ class GraphSearchPlanner(Planner):
         plan = Plan(chosen.actions[:, 0], lengths, cost, likely)
         return plan if best is None else merge(best, plan)
 
+    def _has_moved(self, before: Rollout, after: Rollout, actions: Tensor) -> Tensor:
+        """Which of the last actions (B, M) were not blocked."""
+        if before.num_steps:
+            views = before.latents[:, :, -1, -1]
+        else:
+            assert before.context.latents is not None
+            views = before.context.latents[:, None, -1]
+        change = (after.latents[:, :, -1, -1] - views).square().mean(dim=(2, 3, 4))
+        # Nothing stands in the way of a turn on the spot.
+        return self._turns[actions] | (change.cpu() > self.min_change)
+
     def _advance(
         self,
         searches: Sequence[_Search],
@@ -192,14 +205,3 @@ class GraphSearchPlanner(Planner):
             kept.append(rows)
         size = max(1, *map(len, kept))
         return torch.tensor([rows + [0] * (size - len(rows)) for rows in kept])
-
-
-def _change(before: Rollout, after: Rollout) -> Tensor:
-    """Mean squared latent change of the last chunk, (B, M)."""
-    if before.num_steps:
-        views = before.latents[:, :, -1, -1]
-    else:
-        assert before.context.latents is not None
-        views = before.context.latents[:, None, -1]
-    change = after.latents[:, :, -1, -1] - views
-    return change.square().mean(dim=(2, 3, 4)).cpu()

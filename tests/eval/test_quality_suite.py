@@ -45,6 +45,7 @@ def make_config(folder: Path, **changes):
                 "num_context_frames": 2,
                 "num_sampling_steps": 2,
                 "precision": "float32",
+                "recall_strength": 0.5,
                 "device": "cpu",
             },
             "memory": {"name": "none"},

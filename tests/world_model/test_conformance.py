@@ -6,6 +6,7 @@ from world_model.api import Memory
 from world_model.memory.anchor import AnchorMemory
 from world_model.memory.none import NoMemory
 from world_model.memory.retrieval import RetrievalMemory
+from world_model.memory.ridge import RidgeMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.memory.write_rules import KeyedReplayRule, PaperRule
 from world_model.testing import (
@@ -22,6 +23,7 @@ MEMORIES = {
     "none": lambda model: NoMemory(),
     "anchor": AnchorMemory,
     "anchor of three": lambda model: AnchorMemory(model, num_frames=3),
+    "ridge": lambda model: RidgeMemory(model, width=9.0),
     "retrieval": lambda model: RetrievalMemory(model, max_distance=9.0),
     "temp_lora": lambda model: TempLoraMemory(
         model, KeyedReplayRule(model, batch_size=4, num_new=2), **FAST

@@ -80,6 +80,8 @@ class VideoDiffusionWorldModel(WorldModel):
         max_batch: Clips per forward pass; larger batches are split by candidates.
         precision: "float32", or "bfloat16" for the network's matrix products, which
             is faster where the hardware has it and slower where it has not.
+        recall_strength: Noise level in (0, 1] at which denoising begins where a
+            memory recalls the frame; 1 for pure noise, as without recall.
     """
 
     def __init__(
@@ -92,7 +94,12 @@ class VideoDiffusionWorldModel(WorldModel):
         num_sampling_steps: int = 2,
         max_batch: int = 128,
         precision: str = "float32",
+        recall_strength: float = 0.5,
     ) -> None:
+        if not 0 < recall_strength <= 1:
+            raise ValueError(
+                f"`recall_strength` must be in (0, 1], got {recall_strength}."
+            )
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
         for name, value in (
@@ -113,6 +120,7 @@ class VideoDiffusionWorldModel(WorldModel):
         self.num_sampling_steps = num_sampling_steps
         self.max_batch = max_batch
         self.precision = precision
+        self.recall_strength = recall_strength
         self._embeddings = embed_phrases(config.phrases).to(self.device)
 
     @property
@@ -131,6 +139,7 @@ class VideoDiffusionWorldModel(WorldModel):
             num_sampling_steps=self.num_sampling_steps,
             max_batch=self.max_batch,
             precision=self.precision,
+            recall_strength=self.recall_strength,
         )
 
     @torch.no_grad()
@@ -296,7 +305,9 @@ class VideoDiffusionWorldModel(WorldModel):
             num_extra=0,
             num_past=num_past,
         )
-        return clip if reading.frames is None else _with_extra(clip, reading, noise)
+        if reading.frames is None:
+            return clip
+        return _with_extra(clip, reading, noise, self.recall_strength)
 
     def _action_embeddings(
         self, ids: Tensor | None, num_clips: int, length: int
@@ -354,11 +365,13 @@ def _columns(
     )
 
 
-def _with_extra(clip: Clip, reading: Reading, noise: Tensor) -> Clip:
+def _with_extra(clip: Clip, reading: Reading, noise: Tensor, strength: float) -> Clip:
     """The clip with the reading's frames in front.
 
     Those that say nothing are marked as in training: pure noise, level 1. The noise
-    is the future's, flipped, so that the two do not look like one frame.
+    is the future's, flipped, so that the two do not look like one frame. The last
+    future frame of those that are recalled starts from the recalled frame, noised to
+    `strength` (SDEdit, Meng et al. 2022), not from pure noise.
     """
     assert reading.frames is not None
     frames = reading.frames.flatten(0, 1)
@@ -366,9 +379,12 @@ def _with_extra(clip: Clip, reading: Reading, noise: Tensor) -> Clip:
     if reading.frames_valid is not None:
         valid = reading.frames_valid.flatten()
     valid = valid.to(frames.device)[:, None]
+    size = frames.shape[:2]
+    if reading.frames_recalled:
+        start = 1 - (1 - strength) * valid.float()
+        clip = _starting_from(clip, frames[:, -1], start[:, 0])
     filler = noise[:, :, -1:].flip(-1).flatten(0, 1)
     frames = torch.where(valid[..., None, None, None], frames, filler)
-    size = frames.shape[:2]
     actions = clip.actions.new_zeros(*size, clip.actions.shape[-1])
     return replace(
         clip,
@@ -383,3 +399,17 @@ def _with_extra(clip: Clip, reading: Reading, noise: Tensor) -> Clip:
         ),
         num_extra=size[1],
     )
+
+
+def _starting_from(clip: Clip, frames: Tensor, levels: Tensor) -> Clip:
+    """The clip with its last future frame made of `frames` (M, c, h, w) and noise."""
+    level = levels[:, None, None, None]
+    # At level 1 this is the noise itself, whatever the frame holds.
+    mixed = torch.where(
+        level < 1,
+        (1 - level) * frames + level * clip.latents[:, -1],
+        clip.latents[:, -1],
+    )
+    noise_levels = torch.cat([clip.noise_levels[:, :-1], levels[:, None]], dim=1)
+    latents = torch.cat([clip.latents[:, :-1], mixed[:, None]], dim=1)
+    return replace(clip, latents=latents, noise_levels=noise_levels)

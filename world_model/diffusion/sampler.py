@@ -1,4 +1,4 @@
-"""Few-step sampling along the straight path, with diffusers' Euler scheduler."""
+"""Few-step sampling along the straight path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from world_model.diffusion.denoiser import Clip
@@ -15,25 +14,27 @@ from world_model.diffusion.denoiser import Clip
 def sample_future(
     flow: Callable[[Clip], Tensor], clip: Clip, *, num_steps: int
 ) -> Tensor:
-    """Denoises the future frames of a clip.
+    """Denoises the future frames of a clip by Euler's method.
+
+    diffusers' schedulers take one noise level for a whole batch; here every frame
+    has its own, because some futures start from a recalled frame and not from noise.
 
     Args:
-        flow: Predicted flow of every frame, e.g. `VideoDenoiser.flow`.
-        clip: Future frames hold pure noise at level 1; the others stay as they are.
-        num_steps: Euler steps from noise level 1 to 0.
+        flow: Predicted flow (noise - clean) of every frame, e.g. `VideoDenoiser.flow`.
+        clip: Future frames are at the level at which denoising begins, usually pure
+            noise at level 1; the others stay as they are.
+        num_steps: Equal steps from there to level 0.
 
     Returns:
         The future frames (M, L - num_extra - num_past, c, h, w).
     """
     first = clip.num_extra + clip.num_past
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0)
-    sigmas = [1 - i / num_steps for i in range(num_steps)]
-    scheduler.set_timesteps(sigmas=sigmas, device=clip.latents.device)
+    start = clip.noise_levels[:, first:]
     future = clip.latents[:, first:]
-    for timestep in scheduler.timesteps:
+    for step in range(num_steps):
         levels = clip.noise_levels.clone()
-        levels[:, first:] = timestep / scheduler.config.num_train_timesteps
+        levels[:, first:] = start * (1 - step / num_steps)
         noisy = torch.cat([clip.latents[:, :first], future], dim=1)
         velocity = flow(replace(clip, latents=noisy, noise_levels=levels))[:, first:]
-        future = scheduler.step(velocity, timestep, future, return_dict=False)[0]
+        future = future - (start / num_steps)[..., None, None, None] * velocity
     return future
