@@ -187,3 +187,26 @@ def test_temp_lora_needs_weights_to_write_into(tiny):
         ValueError, match="DotWorldModel has none to adapt: use memory="
     ):
         TempLoraMemory(DotWorldModel(), PaperRule(tiny))
+
+
+def test_denoising_starts_from_what_is_recalled(make_tiny):
+    size = (2, 3, 1, 3, 8, 8)
+    valid = torch.tensor([[True, False, True], [False, True, False]])
+    readings = [
+        Reading(torch.full(size, x), frames_valid=valid, frames_recalled=True)
+        for x in (0.3, 0.9)
+    ]
+    close = make_tiny(recall_strength=0.01, num_sampling_steps=1)
+    low, high = (imagine(close, reading) for reading in readings)
+    # Where something is recalled it comes out, elsewhere nothing changes.
+    assert (low[valid] - 0.3).abs().max() < 0.1
+    assert (high[valid] - 0.9).abs().max() < 0.1
+    assert torch.equal(low[~valid], high[~valid])
+    whole = imagine(make_tiny(recall_strength=1.0, num_sampling_steps=1), readings[0])
+    assert (whole[valid] - 0.3).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.1])
+def test_an_impossible_recall_strength_is_refused(make_tiny, strength):
+    with pytest.raises(ValueError, match=r"`recall_strength` must be in \(0, 1\], got"):
+        make_tiny(recall_strength=strength)
