@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
+from planners.best import better, last_chunk
 from world_model.api import Generators, Memory, PhraseSpace, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.policy_api import Objective, Plan, Planner
@@ -76,7 +75,8 @@ class BeamPlanner(Planner):
             beam = self._grow(beam, memory, generator)
             last = last_chunk(beam)
             costs = self.objective(last, goal)[:, :, 0]
-            best = self._better(best, beam, costs, goal)
+            whole = costs + self.action_cost * beam.num_steps
+            best = better(best, beam, whole, self.objective, goal)
             beam = beam.select(self._keep(beam, costs))
         assert best is not None
         return best
@@ -104,24 +104,6 @@ class BeamPlanner(Planner):
             beam.select(parents), actions, memory=memory, generator=generator
         )
 
-    def _better(
-        self,
-        best: Plan | None,
-        beam: Rollout,
-        costs: Tensor,
-        goal: Goal,
-    ) -> Plan:
-        """The better of the plan so far and the best prefix of this level."""
-        total = costs + self.action_cost * beam.num_steps
-        cost, index = total.min(dim=1)
-        chosen = beam.select(index[:, None])
-        probability = self.objective.success_probability(last_chunk(chosen), goal)
-        if probability is not None:
-            probability = probability[:, 0, 0]
-        lengths = torch.full_like(index, beam.num_steps)
-        plan = Plan(chosen.actions[:, 0], lengths, cost, probability)
-        return plan if best is None else merge(best, plan)
-
     def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
         """Indices (B, <= width) of the prefixes to continue, greedily diverse."""
         if beam.actions.shape[1] <= self.width:
@@ -140,27 +122,3 @@ class BeamPlanner(Planner):
             rank = torch.maximum(rank, costs + penalty)
             rank[rows, pick] = torch.inf
         return torch.stack(picks, dim=1)
-
-
-def last_chunk(rollout: Rollout) -> Rollout:
-    """The same candidates with their last imagined chunk only."""
-    return replace(
-        rollout, actions=rollout.actions[:, :, -1:], latents=rollout.latents[:, :, -1:]
-    )
-
-
-def merge(a: Plan, b: Plan) -> Plan:
-    """Per episode, the plan of lower cost; actions padded to the longer one."""
-    take = b.costs < a.costs
-    padded = torch.nn.functional.pad(
-        a.actions, (0, b.actions.shape[1] - a.actions.shape[1])
-    )
-    probability = None
-    if a.predicted_success is not None and b.predicted_success is not None:
-        probability = torch.where(take, b.predicted_success, a.predicted_success)
-    return Plan(
-        torch.where(take[:, None], b.actions, padded),
-        torch.where(take, b.lengths, a.lengths),
-        torch.where(take, b.costs, a.costs),
-        probability,
-    )

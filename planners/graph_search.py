@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from planners.beam import last_chunk, merge
+from planners.best import better, last_chunk
 from world_model.api import Generators, Memory, Motion, PhraseSpace, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.policy_api import Objective, Plan, Planner
@@ -129,7 +129,8 @@ class GraphSearchPlanner(Planner):
             )
             costs = self.objective(last_chunk(tree), goal)[:, :, 0].cpu()
             costs = costs.masked_fill(~exists, torch.inf)
-            best = self._better(best, tree, costs, goal)
+            whole = costs + self.action_cost * tree.num_steps
+            best = better(best, tree, whole, self.objective, goal)
             moved = exists & self._has_moved(before, tree, actions)
             tree = tree.select(self._advance(searches, parents, actions, moved, costs))
         assert best is not None
@@ -155,19 +156,6 @@ class GraphSearchPlanner(Planner):
         padded = torch.tensor([row + [(0, 0)] * (size - len(row)) for row in steps])
         count = torch.tensor([len(row) for row in steps])
         return padded[..., 0], padded[..., 1], torch.arange(size) < count[:, None]
-
-    def _better(
-        self, best: Plan | None, tree: Rollout, costs: Tensor, goal: Goal
-    ) -> Plan:
-        """The better of the plan so far and the best sequence of this level."""
-        cost, index = (costs + self.action_cost * tree.num_steps).min(dim=1)
-        chosen = tree.select(index[:, None])
-        likely = self.objective.success_probability(last_chunk(chosen), goal)
-        if likely is not None:
-            likely = likely[:, 0, 0].cpu()
-        lengths = torch.full_like(index, tree.num_steps)
-        plan = Plan(chosen.actions[:, 0], lengths, cost, likely)
-        return plan if best is None else merge(best, plan)
 
     def _has_moved(self, before: Rollout, after: Rollout, actions: Tensor) -> Tensor:
         """Which of the last actions (B, M) were not blocked."""

@@ -24,7 +24,11 @@ def make_scroll_model(**options) -> VideoDiffusionWorldModel:
         denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1)
     space = ScrollDomain.action_space
     config = ModelConfig(
-        space.phrases, space.inverses, ScrollDomain.chunk_length, ScrollDomain.id
+        space.phrases,
+        space.inverses,
+        ScrollDomain.chunk_length,
+        ScrollDomain.id,
+        space.motions,
     )
     autoencoder = FrameAutoencoder(kind="identity", latent_channels=3)
     return VideoDiffusionWorldModel(autoencoder, denoiser, config, **options)
@@ -66,7 +70,11 @@ def rooms_weights(tmp_path_factory) -> Path:
         objects = list(RoomsDomain.vocabulary)
         classifier = GoalClassifier(objects, latent_channels=4, width=8)
     config = ModelConfig(
-        space.phrases, space.inverses, RoomsDomain.chunk_length, RoomsDomain.id
+        space.phrases,
+        space.inverses,
+        RoomsDomain.chunk_length,
+        RoomsDomain.id,
+        space.motions,
     )
     VideoDiffusionWorldModel(autoencoder, denoiser, config).save_pretrained(folder)
     probe.save_pretrained(folder / "probe")
