@@ -17,6 +17,8 @@ from world_model.policy_api import Objective, Plan, Planner
 
 _GRID = 0.1
 """Dead-reckoned poses closer than about this are one place [m]."""
+_OFFSET = 0.123
+"""Keeps round numbers, which steps usually are, away from the grid's edges."""
 
 
 class Odometry(NamedTuple):
@@ -43,7 +45,8 @@ class Odometry(NamedTuple):
     def place(self) -> tuple[int, int, int]:
         """Equal for poses that are the same but for rounding."""
         heading = round(self.heading) % 360
-        return round(self.x / _GRID), round(self.y / _GRID), heading
+        x, y = (round(value / _GRID + _OFFSET) for value in (self.x, self.y))
+        return x, y, heading
 
 
 @dataclass
@@ -179,7 +182,8 @@ class GraphSearchPlanner(Planner):
         """Makes new places the frontier; returns their indices (B, K), padded."""
         kept = []
         for b, search in enumerate(searches):
-            frontier, rows = [], []
+            frontier: list[Odometry] = []
+            rows: list[int] = []
             for m in costs[b].argsort(stable=True).tolist():
                 if not moved[b, m] or len(rows) == self.width:
                     continue

@@ -56,7 +56,9 @@ class PhraseSpace(gymnasium.spaces.Discrete):
                 f"`inverses` must name one action (or None) per phrase, got "
                 f"{len(self.inverses)} for {len(self.phrases)} phrases."
             )
-        self.motions = None if motions is None else tuple(map(tuple, motions))
+        self.motions: tuple[Motion, ...] | None = (
+            None if motions is None else tuple((x, y, turn) for x, y, turn in motions)
+        )
         if self.motions is not None and len(self.motions) != len(self.phrases):
             raise ValueError(
                 "`motions` must say how each phrase moves, got "

@@ -146,10 +146,10 @@ class RidgeMemory(Memory):
         """Adds pairs of the slots `rows` (B,) bool; the others stay as they are."""
         if self._state is None:
             size = (self._num_slots, self.dim)
-            half = {"dtype": torch.float16, "device": views.device}
+            blank = torch.zeros(1, dtype=torch.float16, device=views.device)
             self._state = RidgeState(
-                torch.zeros(*size, self.dim, **half),
-                torch.zeros(*size, *views.shape[1:], **half),
+                blank.new_zeros(*size, self.dim),
+                blank.new_zeros(*size, *views.shape[1:]),
             )
         keys = self._keys(views, actions) * rows[:, None]
         old = self._state
