@@ -14,12 +14,11 @@ from envs.api import Node, Transition
 from envs.domains import make_domain
 from envs.lattice import path_to
 from envs.splits import episode_rng
-from envs.tasks import Challenge, Tour, find_task
+from envs.tasks import GOALS, Challenge, Tour, find_task
 from world_model.errors import unknown_name
 
 OPTIMA = range(4, 8)
 EXTRA_STEPS = 2
-GOALS = ("language", "given_image")
 MIN_RIVALS = 3
 """Goals, the true one too, that must be equally possible where a test starts."""
 _MAX_ATTEMPTS = 100

@@ -11,6 +11,8 @@ import numpy as np
 from envs.api import Domain, Node
 from world_model.errors import unknown_name
 
+GOALS = ("language", "given_image")
+"""How a goal may be told: in words, or also by the view at it."""
 MIN_SHOWN_FRAMES = 4
 """Frames of the tour in which what a task asks for must have been large."""
 

@@ -52,6 +52,8 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ValueError: With the rule, the value and the remedy.
     """
+    from envs.tasks import GOALS
+
     for name in ("episodes", "num_envs"):
         if cfg[name] < 1:
             raise ValueError(f"`{name}` must be at least 1, got {cfg[name]}.")
@@ -62,8 +64,8 @@ def check(cfg: DictConfig) -> None:
             f"`split` must be val or test, got {cfg.split}: training seeds are "
             "never evaluated."
         )
-    if cfg.goal not in ("language", "given_image"):
-        raise unknown_name("goal", cfg.goal, ("language", "given_image"))
+    if cfg.goal not in GOALS:
+        raise unknown_name("goal", cfg.goal, GOALS)
     if cfg.goal == "given_image" and not cfg.objective["_target_"].endswith(
         "GoalImage"
     ):

@@ -60,8 +60,7 @@ def row_name(run: Mapping[str, Any]) -> str:
     A goal image that the task does not show is said.
     """
     planner, memory = run["planner"], run["memory"]
-    given = run["config"].get("goal", "language") != "language"
-    mark = ", given image" if given else ""
+    mark = ", given image" if _is_image_given(run) else ""
     if run["world_model"] == "simulator":
         name = "simulator" if planner == "mpc" else f"{planner}+simulator"
     elif planner == "mpc":
@@ -69,6 +68,10 @@ def row_name(run: Mapping[str, Any]) -> str:
     else:
         name = str(planner) if memory == "none" else f"{memory}+{planner}"
     return name + mark
+
+
+def _is_image_given(run: Mapping[str, Any]) -> bool:
+    return bool(run["config"].get("goal") == "given_image")
 
 
 def refusals(record: RunRecord, min_episodes: int = MIN_EPISODES) -> list[str]:
@@ -217,8 +220,8 @@ def _rank(row: str) -> int:
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:
     names = [run["memory"], run["planner"], run["world_model"]]
-    if run["config"].get("goal", "language") != "language":
-        names.append(run["config"]["goal"])
+    if _is_image_given(run):
+        names.append("given_image")
     return results / "runs" / slug(run["task"]) / "-".join(slug(x) for x in names)
 
 

@@ -8,7 +8,6 @@ autoencoder of the truth. Views never seen measure harm.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from eval.intervals import bootstrap_interval
 from eval.recall_queries import Query, draw_queries
 from eval.recall_scores import MAX_PSNR, lpips_vgg
 from eval.record import write_atomically
-from eval.run_spec import canonical_json, provenance
+from eval.run_spec import canonical_json, code_name, config_digest, provenance
 from eval.tours import TourCache
 from eval.video.images import psnr
 from planners.mpc import MPCPolicy
@@ -69,8 +68,8 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
 def _open_folder(cfg: DictConfig, made_by: dict[str, Any]) -> Path:
     """The run's folder: another configuration or revision is another folder."""
     config = plain(cfg)
-    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
-    code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+    digest = config_digest(config)
+    code = code_name(made_by)
     name = f"recall-{cfg.task.domain}-{cfg.split}-{digest}-{code}"
     folder = Path(cfg.outputs) / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,16 @@ def canonical_json(value: Any) -> str:
         ) from error
 
 
+def code_name(made_by: Mapping[str, Any]) -> str:
+    """Few characters that differ between revisions and uncommitted changes."""
+    return (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Eight hex digits of a resolved configuration."""
+    return hashlib.sha256(canonical_json(dict(config)).encode()).hexdigest()[:8]
+
+
 def provenance(*, device: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What a run is made with: code, libraries, machine and command.
 

@@ -15,7 +15,7 @@ from eval.evaluate import Episode, run_episodes
 from eval.imagine import Imagined, imagine_paths
 from eval.recall_scores import recall_scores
 from eval.record import RunRecord
-from eval.run_spec import RunSpec, provenance
+from eval.run_spec import RunSpec, code_name, provenance
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
@@ -40,6 +40,8 @@ class Session:
         self.cfg = cfg
         self.parts: Parts = build(cfg)
         self.record = self._open_record(overrides)
+        # Now: the code may be edited while this runs.
+        self._tours = TourCache.of(cfg, self.parts.device)
 
     def run(self) -> None:
         """Runs the remaining seeds in batches of `num_envs`."""
@@ -106,7 +108,7 @@ class Session:
             memory_bytes=lambda: memory.num_bytes if memory else 0,
             on_step=on_step,
             on_test=on_test,
-            watch=TourCache.of(self.cfg, parts.device).watch,
+            watch=self._tours.watch,
         )
 
     def _imagine(
@@ -134,7 +136,7 @@ class Session:
         device = "cpu" if parts.device is None else parts.device
         made_by = provenance(device=device, overrides=overrides)
         # Another revision is another record: the directory says so.
-        code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+        code = code_name(made_by)
         record = RunRecord(Path(cfg.outputs) / f"{spec.run_id}-{code}")
         stores = parts.memory is not None and parts.memory.stores_frames
         record.start(spec, made_by, stores_frames=stores)

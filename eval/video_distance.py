@@ -14,7 +14,7 @@ from eval.record import VIDEO_FILE, RunRecord, write_atomically
 from eval.video.cached import CachedFeatures
 from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
-from eval.video.fvd import compare
+from eval.video.fvd import VideoDistance, compare
 from world_model.frames import to_model
 
 NUM_FRAMES = 16
@@ -57,7 +57,14 @@ def video_distance(
         features = CachedFeatures(I3dFeatures(), record.directory.parent / ".features")
     rng = np.random.default_rng(0)
     found = compare(extract(real, features), extract(imagined, features), rng=rng)
-    row = {
+    row = _row(found, features.name)
+    text = json.dumps(row, indent=2) + "\n"
+    write_atomically(record.directory / VIDEO_FILE, text)
+    return row
+
+
+def _row(found: VideoDistance, extractor: str) -> dict[str, Any]:
+    return {
         "video_n": found.num_clips,
         found.name: round(found.value, 4),
         "kvd": round(found.kernel.value, 6),
@@ -65,12 +72,9 @@ def video_distance(
         "kvd_high": round(found.kernel.high, 6),
         "num_frames": found.num_frames,
         "kernel": found.kernel.kernel,
-        "extractor": features.name,
+        "extractor": extractor,
         "weights_sha256": found.weights_sha256,
     }
-    text = json.dumps(row, indent=2) + "\n"
-    write_atomically(record.directory / VIDEO_FILE, text)
-    return row
 
 
 def _clips(paths: list[Path], name: str) -> Tensor:

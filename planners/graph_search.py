@@ -31,10 +31,8 @@ class Odometry(NamedTuple):
     def after(self, motion: Motion) -> Odometry:
         """Where an unblocked action leads."""
         forward, left, turn = motion
-        c, s = (
-            math.cos(math.radians(self.heading)),
-            math.sin(math.radians(self.heading)),
-        )
+        angle = math.radians(self.heading)
+        c, s = math.cos(angle), math.sin(angle)
         return Odometry(
             self.x + c * forward - s * left,
             self.y + s * forward + c * left,
@@ -64,10 +62,9 @@ class GraphSearchPlanner(Planner):
     the first is continued: a transposition table, with the pose counted from the
     actions' own motions (`PhraseSpace.motions`) since planning began. An action that
     is no turn and leaves the imagined view as it was has been blocked and ends its
-    branch. Where a
-    beam of N sequences fills with reorderings of each other, this search is complete
-    and cheaper. The plan is the sequence with the lowest cost of its last chunk plus
-    `action_cost` per action.
+    branch. Where a beam of N sequences fills with reorderings of each other, this
+    search is complete and cheaper. The plan is the sequence with the lowest cost of
+    its last chunk plus `action_cost` per action.
 
     Args:
         world_model: The model that imagines; its actions must say how they move.

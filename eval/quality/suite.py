@@ -6,7 +6,6 @@ provenance), quality.csv (the figures, one per line), grid.png and filmstrip.png
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -32,7 +31,13 @@ from eval.quality.open_loop import (
 from eval.quality.pictures import write_filmstrip, write_grid
 from eval.quality.walks import Walks, WalkSpec, check_domain, load_walks
 from eval.record import write_atomically
-from eval.run_spec import PROTOCOL_VERSION, canonical_json, provenance, slug
+from eval.run_spec import (
+    PROTOCOL_VERSION,
+    code_name,
+    config_digest,
+    provenance,
+    slug,
+)
 from eval.video.features import VideoFeatures
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.errors import unknown_name
@@ -109,8 +114,8 @@ class QualitySuite:
     def folder(self) -> Path:
         """Where results go: another configuration or revision is another folder."""
         cfg, made_by = self._cfg, self._made_by
-        digest = hashlib.sha256(canonical_json(plain(cfg)).encode()).hexdigest()[:8]
-        code = (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+        digest = config_digest(plain(cfg))
+        code = code_name(made_by)
         names = ("quality", cfg.task.domain, cfg.world_model.name, cfg.split)
         name = "-".join([*(slug(x) for x in names), digest, code])
         return Path(cfg.outputs) / name

@@ -239,7 +239,7 @@ def test_a_slot_without_an_anchor_says_so():
 def test_retrieval_answers_with_the_successor_or_not_at_all(at, action, recalled):
     memory = RetrievalMemory(DotWorldModel(), max_distance=0.01)
     keys = walk((0, UP, 1, True), (1, LEFT, 1, False), (2, UP, 3, True))
-    memory.restore([None, keys])
+    memory.restore({1: keys})
     context = Context(torch.zeros(1, 1, 0), latents=view(at)[None, None, None])
     reading = memory.read(replace(context, slots=(1,)), torch.tensor([[action]]))
     assert reading.frames_recalled

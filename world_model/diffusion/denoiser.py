@@ -133,8 +133,7 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
 def _attention(device: torch.device) -> AbstractContextManager[None]:
     """The fastest attention for under 200 tokens.
 
-    On a CPU that is plain matrix products: the fused kernel's backward pass costs
-    as much as all other layers together.
+    On a CPU that is plain matrix products: the fused kernel's backward pass is slow.
     """
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 

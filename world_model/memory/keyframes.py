@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from world_model.api import WorldModel, with_latents
+from world_model.core import Chunk
+
 NO_ACTION = -1
 MOVED = 0.02
 """Mean squared latent change above which an action was not blocked."""
@@ -38,6 +41,29 @@ class Keyframes:
         if len(joined) < num_steps:
             return torch.zeros(0, dtype=torch.long)
         return joined.unfold(0, num_steps, 1).all(dim=-1).nonzero()[:, 0]
+
+
+def chunk_ends(world_model: WorldModel, chunk: Chunk) -> tuple[Tensor, Tensor]:
+    """Latents of the views before and after a chunk, (B, c, h, w) each."""
+    before = with_latents(world_model, chunk.context.last(1)).latents
+    assert before is not None
+    return before[:, 0], world_model.encode(chunk.frames[:, -1])
+
+
+def append_chunk(
+    kept: dict[int, Keyframes], world_model: WorldModel, chunk: Chunk
+) -> None:
+    """Appends a chunk's last frame to the keyframes of its active slots."""
+    before, after = chunk_ends(world_model, chunk)
+    is_fresh = chunk.context.num_frames == 1
+    for slot in chunk.active.nonzero()[:, 0].tolist():
+        kept[slot] = append(
+            kept.get(slot),
+            before[slot],
+            chunk.actions[slot],
+            after[slot],
+            is_fresh=is_fresh,
+        )
 
 
 def append(

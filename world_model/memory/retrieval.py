@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, PhraseSpace, WorldModel, with_latents
+from world_model.api import Memory, PhraseSpace, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append
+from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append_chunk
 
 
 class RetrievalMemory(Memory):
@@ -42,30 +42,19 @@ class RetrievalMemory(Memory):
         self.max_distance = max_distance
         inverses = [NO_ACTION if i is None else i for i in space.inverses]
         self._inverses = torch.tensor(inverses)
-        self._keys: list[Keyframes | None] = []
+        self._keys: dict[int, Keyframes] = {}
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Drops everything."""
-        self._keys = [None] * num_episodes
+        self._keys = {}
 
     def write(self, chunk: Chunk) -> None:
         """Appends each active slot's chunk end."""
-        before = with_latents(self.world_model, chunk.context.last(1)).latents
-        assert before is not None
-        after = self.world_model.encode(chunk.frames[:, -1])
-        is_fresh = chunk.context.num_frames == 1
-        for slot in chunk.active.nonzero()[:, 0].tolist():
-            self._keys[slot] = append(
-                self._keys[slot],
-                before[slot, 0],
-                chunk.actions[slot],
-                after[slot],
-                is_fresh=is_fresh,
-            )
+        append_chunk(self._keys, self.world_model, chunk)
 
     def read(self, context: Context, actions: Tensor) -> Reading | None:
         """The recalled end of every candidate's next chunk, where there is one."""
-        asked = [self._keys[slot] for slot in context.memory_slots]
+        asked = [self._keys.get(slot) for slot in context.memory_slots]
         if not any(asked):
             return None
         assert context.latents is not None
@@ -81,18 +70,18 @@ class RetrievalMemory(Memory):
             frames_recalled=True,
         )
 
-    def snapshot(self) -> list[Keyframes | None]:
+    def snapshot(self) -> dict[int, Keyframes]:
         """See `Memory.snapshot`; keyframes are replaced, never changed in place."""
-        return list(self._keys)
+        return dict(self._keys)
 
-    def restore(self, state: list[Keyframes | None]) -> None:
+    def restore(self, state: dict[int, Keyframes]) -> None:
         """See `Memory.restore`."""
-        self._keys = list(state)
+        self._keys = dict(state)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of the keyframes of the fullest slot."""
-        return max((keys.num_bytes for keys in self._keys if keys), default=0)
+        return max((keys.num_bytes for keys in self._keys.values()), default=0)
 
     def _look_up(
         self, keys: Keyframes | None, views: Tensor, actions: Tensor

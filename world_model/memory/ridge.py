@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, PhraseSpace, WorldModel, with_latents
+from world_model.api import Memory, PhraseSpace, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED
+from world_model.memory.keyframes import MOVED, chunk_ends
 
 _SEED = 0
 
@@ -91,9 +91,7 @@ class RidgeMemory(Memory):
 
     def write(self, chunk: Chunk) -> None:
         """Adds each active slot's chunk, forwards and backwards."""
-        before = with_latents(self.world_model, chunk.context.last(1)).latents
-        assert before is not None
-        views, after = before[:, 0], self.world_model.encode(chunk.frames[:, -1])
+        views, after = chunk_ends(self.world_model, chunk)
         active = chunk.active.to(views.device)
         moved = (after - views).square().mean(dim=(1, 2, 3)) > MOVED
         undo = torch.tensor(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from world_model.api import Generators, PhraseSpace, WorldModel, with_latents
 from world_model.core import Chunk, Context
-from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append
+from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append_chunk
 
 
 @dataclass(frozen=True)
@@ -194,17 +194,7 @@ class KeyedReplayRule(WriteRule):
 
     def add(self, chunk: Chunk) -> None:
         """Appends the chunk's last frame to the keyframes of its active slots."""
-        before = _encoded(self.world_model, chunk.context.last(1))[:, 0]
-        after = self.world_model.encode(chunk.frames[:, -1])
-        is_fresh = chunk.context.num_frames == 1
-        for slot in chunk.active.nonzero()[:, 0].tolist():
-            self._keys[slot] = append(
-                self._keys.get(slot),
-                before[slot],
-                chunk.actions[slot],
-                after[slot],
-                is_fresh=is_fresh,
-            )
+        append_chunk(self._keys, self.world_model, chunk)
 
     def groups(self, step: int, slots: Sequence[int]) -> list[list[int]]:
         """Slots whose newest chunk is preceded by as many joined frames."""
