@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from world_model.api import PhraseSpace
+from world_model.phrase_space import Motion, PhraseSpace
 
 Node = Hashable
 """A pose of the lattice (place and heading); compares by value."""
@@ -40,6 +40,8 @@ class Domain(abc.ABC):
         frame_shape: (H, W, C) of every image.
         vocabulary: Names of all objects that layouts may hold.
         min_visible_pixels: From how many pixels on an object counts as shown.
+        look_offset: Shifts every image by (forward [m], left [m], turn [degrees])
+            from the robot's pose; None in domains whose views cannot be shifted.
     """
 
     id: ClassVar[str]
@@ -48,6 +50,7 @@ class Domain(abc.ABC):
     frame_shape: ClassVar[tuple[int, int, int]]
     vocabulary: ClassVar[tuple[str, ...]]
     min_visible_pixels: ClassVar[int]
+    look_offset: Motion | None = None
 
     @abc.abstractmethod
     def reset(self, rng: np.random.Generator) -> None:

@@ -102,7 +102,8 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         for attempt in range(_MAX_ATTEMPTS):
             rng = episode_rng(self.split, episode, attempt)
             self.domain.reset(rng)
-            self.tour, self.tour_summary = self._drive_tour()
+            self._begin_tour()
+            self.drive_on(self.domain.tour())
             if self._open_test(rng):
                 return self._observe(), self._info(self._still())
         raise RuntimeError(
@@ -118,6 +119,17 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         success = self.challenge.solved(self.domain)
         truncated = not success and self._steps >= self.budget
         return self._observe(), float(success), success, truncated, self._info(frames)
+
+    def drive_on(self, actions: Sequence[int]) -> None:
+        """Makes the tour longer: the robot goes on where the tour ended."""
+        self.domain.place(self._nodes[-1])
+        for action in actions:
+            frames = self.domain.execute(action)
+            self.tour += (Transition(action, frames),)
+            self.tour_states += (self.domain.get_state(),)
+            self._nodes += (self.domain.node,)
+            self._seen.append(self.domain.segment_chunk())
+        self.tour_summary = self._summarise()
 
     def render(self) -> np.ndarray | None:
         """The present view, if `render_mode` is "rgb_array"."""
@@ -149,32 +161,21 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
             delay=None if target is None else self.tour_summary.unseen_for[target],
         )
 
-    def _drive_tour(self) -> tuple[tuple[Transition, ...], Tour]:
-        first = self.domain.render()
-        nodes, transitions, states = [self.domain.node], [], []
-        seen = [[self.domain.segment_objects()]]
-        for action in self.domain.tour():
-            transitions.append(Transition(action, self.domain.execute(action)))
-            nodes.append(self.domain.node)
-            states.append(self.domain.get_state())
-            seen.append(self.domain.segment_chunk())
-        self.tour_states = tuple(states)
-        return tuple(transitions), self._summarise(tuple(nodes), first, seen)
+    def _begin_tour(self) -> None:
+        self.tour: tuple[Transition, ...] = ()
+        self.tour_states: tuple[Any, ...] = ()
+        self._first_image = self.domain.render()
+        self._nodes: tuple[Node, ...] = (self.domain.node,)
+        self._seen = [[self.domain.segment_objects()]]
 
-    def _summarise(
-        self,
-        nodes: tuple[Node, ...],
-        first_image: np.ndarray,
-        seen: list[list[dict[str, int]]],
-    ) -> Tour:
-        """`seen`: pixels of every object, per chunk and frame."""
+    def _summarise(self) -> Tour:
         large = self.domain.min_visible_pixels
         shown, unseen = {}, {}
         for name in self.domain.objects:
-            pixels = [[frame[name] for frame in chunk] for chunk in seen]
+            pixels = [[frame[name] for frame in chunk] for chunk in self._seen]
             shown[name] = sum(n >= large for chunk in pixels for n in chunk)
             unseen[name] = _trailing_zeros([max(chunk) for chunk in pixels])
-        return Tour(nodes, first_image, shown, unseen)
+        return Tour(self._nodes, self._first_image, shown, unseen)
 
     def _open_test(self, rng: np.random.Generator) -> bool:
         starts = self.domain.start_nodes(self.tour_summary.nodes)

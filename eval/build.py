@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
     from world_model.classifier import GoalClassifier
     from world_model.diffusion.model import VideoDiffusionWorldModel
+    from world_model.place_matcher import PlaceMatcher
 
 WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
 
@@ -178,7 +179,7 @@ def load_classifier(folder: Path) -> GoalClassifier:
         ) from error
 
 
-def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
+def build_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
     """The memory of `cfg.memory`."""
     options = {
         k: v
@@ -191,7 +192,24 @@ def build_memory(cfg: DictConfig, model: WorldModel) -> Memory:
     if target.endswith("TempLoraMemory"):
         rule = instantiate(options.pop("rule"), model)
         return instantiate(options, model, rule)
+    if target.endswith(("PoseMapMemory", "PoseWeightsMemory")):
+        return instantiate(options, model, build_matcher(cfg, model))
     return instantiate(options, model)
+
+
+def build_matcher(cfg: DictConfig, model: MeteredWorldModel) -> PlaceMatcher:
+    """The place matcher beside the world model's weights."""
+    from world_model.phrase_space import motions_of
+    from world_model.place_matcher import load_matcher
+    from world_model.training.latents import encoder_fingerprint
+
+    motions = motions_of(model.action_space, cfg.memory.name, instead="use another")
+    codec: Any = model.inner
+    return load_matcher(
+        weights(cfg, cfg.task.domain) / "matcher",
+        motions=motions,
+        encoder=encoder_fingerprint(codec.autoencoder),
+    )
 
 
 def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:

@@ -1,9 +1,10 @@
 """`suite=recall`: what memory brings back, against the simulator's truth.
 
-For every row (memory), every toured episode and every query the model imagines
-`horizon` chunks open loop from one real frame. Controls: `wrong_episode` reads the
-memory of another episode, `frozen` repeats the start image, `ceiling` is the
-autoencoder of the truth. Views never seen measure harm.
+For every row (memory), every path and every query the model imagines the next chunks
+from one real frame: open loop, as planners do, and teacher-forced (every chunk from the
+true frame before it). Controls: `wrong_episode` reads the memory of another episode,
+`frozen` repeats the start image, `ceiling` is the autoencoder of the truth. Views never
+seen measure harm.
 """
 
 from __future__ import annotations
@@ -22,26 +23,28 @@ from torch import Tensor
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, other_memory
 from eval.evaluate import Episode
-from eval.intervals import bootstrap_interval
+from eval.recall_paths import lengthen
 from eval.recall_queries import Query, draw_queries
-from eval.recall_scores import MAX_PSNR, lpips_vgg
+from eval.recall_scores import image_scores
+from eval.recall_summary import costs, plot_costs, plot_delays, summarise
 from eval.record import write_atomically
 from eval.run_spec import canonical_json, code_name, config_digest, provenance
 from eval.tours import TourCache
-from eval.video.images import psnr
 from planners.mpc import MPCPolicy
 from world_model.core import Context
 from world_model.frames import to_model
 from world_model.plain import plain
 
 TABLE = "recall.csv"
+OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"
 
 
 def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     """Runs the suite and returns its output directory.
 
-    Writes recall.csv (a line per row, query and horizon), recall_summary.csv and
-    run.json. A killed run continues after its last whole batch of episodes.
+    Writes recall.csv (a line per row, mode, query and horizon), recall_summary.csv,
+    recall_costs.csv, two plots and run.json. A killed run continues after its last
+    whole batch of episodes.
     """
     configs = {name: other_memory(overrides, name)[0] for name in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
@@ -59,10 +62,18 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         new = pd.DataFrame(_run_batch(cfg, runs, caches, batch))
         lines = new if lines.empty else pd.concat([lines, new])
         write_atomically(folder / TABLE, lines.to_csv(index=False))
-    summary = summarise(lines)
-    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
-    print(summary.to_string(index=False))
+    _report(folder, lines)
     return folder
+
+
+def _report(folder: Path, lines: pd.DataFrame) -> None:
+    summary, spent = summarise(lines), costs(lines)
+    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
+    write_atomically(folder / "recall_costs.csv", spent.to_csv(index=False))
+    plot_delays(lines, folder / "recall_by_delay.png")
+    plot_costs(spent, folder / "recall_by_cost.png")
+    print(summary[summary["delay"] == "all"].to_string(index=False))
+    print(spent.to_string(index=False))
 
 
 def _open_folder(cfg: DictConfig, made_by: dict[str, Any]) -> Path:
@@ -92,38 +103,6 @@ def _batches(cfg: DictConfig) -> list[list[int]]:
     return [seeds[i : i + size] for i in range(0, len(seeds), size)]
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Means with 95 % intervals (bootstrap over episodes), and the LPIPS gap closed.
-
-    gap_closed = (none - row) / (none - ceiling), on the same queries.
-    """
-    rows = []
-    for (kind, horizon), group in table.groupby(["kind", "horizon"], sort=True):
-        means = group.groupby("row")["lpips"].mean()
-        for row, part in group.groupby("row", sort=False):
-            line = {"kind": kind, "horizon": horizon, "row": row, "n": len(part)}
-            for name in ("lpips", "psnr"):
-                estimate = bootstrap_interval(
-                    part[name].to_numpy(),
-                    clusters=part["seed"].to_numpy(),
-                    rng=np.random.default_rng(0),
-                )
-                line |= {
-                    name: _rounded(estimate.value),
-                    f"{name}_low": _rounded(estimate.low),
-                    f"{name}_high": _rounded(estimate.high),
-                }
-            gap = means.get("none", np.nan) - means.get("ceiling", np.nan)
-            closed = (means.get("none", np.nan) - means[row]) / gap
-            rows.append({**line, "gap_closed": round(float(closed), 3)})
-    return pd.DataFrame(rows)
-
-
-def _rounded(value: float | None) -> float | None:
-    """Four digits; an interval that one episode cannot have stays empty."""
-    return None if value is None else round(value, 4)
-
-
 def _run_batch(
     cfg: DictConfig,
     runs: dict[str, Parts],
@@ -132,65 +111,119 @@ def _run_batch(
 ) -> list[dict[str, Any]]:
     first = next(iter(runs.values()))
     envs = [first.make_env() for _ in seeds]
+    lines = []
     try:
-        for env, seed in zip(envs, seeds, strict=True):
-            env.reset(seed=seed)
-        rngs = [np.random.default_rng([7, seed]) for seed in seeds]
-        queries = [
-            draw_queries(env, cfg.recall.queries, max(cfg.recall.horizons), rng)
-            for env, rng in zip(envs, rngs, strict=True)
-        ]
-        predictions = _controls(first, queries)
+        queries = [_ask(env, seed, cfg) for env, seed in zip(envs, seeds, strict=True)]
+        for name, images in _controls(first, queries).items():
+            lines += _score(name, images, queries, seeds, cfg.recall.horizons)
         for name, parts in runs.items():
-            predictions |= _imagine(name, parts, caches[name], envs, queries, seeds)
+            spent = _watch(parts, caches[name], envs, seeds)
+            for (row, mode), images in _imagine(name, parts, queries, seeds).items():
+                new = _score(row, images, queries, seeds, cfg.recall.horizons, mode)
+                lines += [{**line, **spent[line["seed"]]} for line in new]
     finally:
         for env in envs:
             env.close()
-    return [
-        line
-        for name, images in predictions.items()
-        for line in _score(name, images, queries, seeds, cfg.recall.horizons)
-    ]
+    return lines
+
+
+def _ask(env: MemoryTaskEnv, seed: int, cfg: DictConfig) -> list[Query]:
+    """Drives the whole path of an episode and draws its queries."""
+    env.reset(seed=seed)
+    rng = np.random.default_rng([7, seed])
+    lengthen(env, cfg.recall.legs, rng)
+    return draw_queries(env, cfg.recall.queries, max(cfg.recall.horizons), rng)
+
+
+def _watch(
+    parts: Parts, cache: TourCache, envs: list[MemoryTaskEnv], seeds: list[int]
+) -> dict[int, dict[str, float]]:
+    """Shows the paths to a memory; what that cost, by seed."""
+    policy = parts.policy
+    assert isinstance(policy, MPCPolicy)
+    episodes = [Episode(seed, "") for seed in seeds]
+    policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
+    cache.watch(policy, envs, episodes, lambda: None)
+    return {
+        episode.seed: {
+            "write_seconds": episode.write_seconds / len(env.tour),
+            "bytes": policy.memory.num_bytes,
+        }
+        for episode, env in zip(episodes, envs, strict=True)
+    }
 
 
 def _imagine(
-    name: str,
-    parts: Parts,
-    cache: TourCache,
-    envs: list[MemoryTaskEnv],
-    queries: list[list[Query]],
-    seeds: list[int],
-) -> dict[str, Tensor]:
+    name: str, parts: Parts, queries: list[list[Query]], seeds: list[int]
+) -> dict[tuple[str, str], Tensor]:
     """Predictions (B, Q, T, C, H, W) with this memory, and with another episode's."""
     policy = parts.policy
     assert isinstance(policy, MPCPolicy)
-    policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
-    cache.watch(policy, envs, [Episode(s, "") for s in seeds], lambda: None)
-    out = {name: _rollouts(policy, queries, seeds)}
-    if name not in ("none", "anchor") and not policy.privileged and len(envs) > 1:
+    out = {
+        (name, OPEN_LOOP): _open_loop(policy, queries, seeds),
+        (name, TEACHER_FORCED): _teacher_forced(policy, queries, seeds),
+    }
+    if name not in ("none", "anchor") and not policy.privileged and len(seeds) > 1:
         # Slot b answers the queries of episode b + 1, under that episode's noise.
         others = queries[1:] + queries[:1], seeds[1:] + seeds[:1]
-        shifted = _rollouts(policy, *others)
-        out[f"{name}, wrong_episode"] = shifted.roll(1, dims=0)
+        shifted = _open_loop(policy, *others)
+        out[f"{name}, wrong_episode", OPEN_LOOP] = shifted.roll(1, dims=0)
     return out
 
 
-def _rollouts(
+def _open_loop(
     policy: MPCPolicy, queries: list[list[Query]], seeds: list[int]
 ) -> Tensor:
     columns = []
     for column in zip(*queries, strict=True):
-        frames = to_model(np.stack([q.start_image for q in column]))[:, None]
-        actions = torch.tensor([q.actions for q in column])[:, None]
-        state = tuple(q.start_state for q in column) if policy.privileged else None
-        rollout = policy.world_model.rollout(
-            Context(actions=actions[:, 0, :0], frames=frames, state=state),
-            actions,
-            memory=policy.memory,
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
-        )
-        columns.append(rollout.frames[:, 0, :, -1].cpu())
+        frames = to_model(np.stack([q.start_image for q in column]))
+        actions = torch.tensor([q.actions for q in column])
+        states = tuple(q.states[0] for q in column)
+        columns.append(_rollout(policy, frames, actions, states, seeds))
     return torch.stack(columns, dim=1)
+
+
+def _teacher_forced(
+    policy: MPCPolicy, queries: list[list[Query]], seeds: list[int]
+) -> Tensor:
+    columns = []
+    for column in zip(*queries, strict=True):
+        starts = np.stack([[q.start_image, *q.images[:-1]] for q in column])
+        frames = to_model(starts)  # (B, T, C, H, W)
+        actions = torch.tensor([q.actions for q in column])
+        steps = [
+            _rollout(
+                policy,
+                frames[:, t],
+                actions[:, t : t + 1],
+                tuple(q.states[t] for q in column),
+                seeds,
+            )
+            for t in range(actions.shape[1])
+        ]
+        columns.append(torch.cat(steps, dim=1))
+    return torch.stack(columns, dim=1)
+
+
+def _rollout(
+    policy: MPCPolicy,
+    frames: Tensor,
+    actions: Tensor,
+    states: tuple[object, ...],
+    seeds: list[int],
+) -> Tensor:
+    """Last frames (B, T, C, H, W) of the chunks that follow one real frame each."""
+    rollout = policy.world_model.rollout(
+        Context(
+            actions=actions[:, :0],
+            frames=frames[:, None],
+            state=states if policy.privileged else None,
+        ),
+        actions[:, None],
+        memory=policy.memory,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+    )
+    return rollout.frames[:, 0, :, -1].cpu()
 
 
 def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:
@@ -208,32 +241,29 @@ def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:
     }
 
 
-@torch.no_grad()
 def _score(
     row: str,
     images: Tensor,
     queries: list[list[Query]],
     seeds: list[int],
     horizons: Sequence[int],
+    mode: str = OPEN_LOOP,
 ) -> list[dict[str, Any]]:
     lines = []
     for seed, predicted, asked in zip(seeds, images, queries, strict=True):
         for i, (frames, query) in enumerate(zip(predicted, asked, strict=True)):
             steps = [h - 1 for h in horizons]
-            truth = to_model(query.images)[steps]
-            distance = lpips_vgg()(frames[steps], truth)
-            ratio = psnr(frames[steps], truth).clamp(max=MAX_PSNR)
-            for step, d, p in zip(steps, distance, ratio, strict=True):
-                lines.append(
-                    {
-                        "row": row,
-                        "seed": seed,
-                        "query": i,
-                        "horizon": step + 1,
-                        "kind": query.kinds[step],
-                        "delay": query.delays[step],
-                        "lpips": float(d),
-                        "psnr": float(p),
-                    }
-                )
+            scores = image_scores(frames[steps], to_model(query.images)[steps])
+            for n, step in enumerate(steps):
+                line = {
+                    "row": row,
+                    "mode": mode,
+                    "seed": seed,
+                    "query": i,
+                    "horizon": step + 1,
+                    "poses": query.poses,
+                    "kind": query.kinds[step],
+                    "delay": query.delays[step],
+                }
+                lines.append(line | {k: float(v[n]) for k, v in scores.items()})
     return lines

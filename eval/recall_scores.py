@@ -1,16 +1,19 @@
-"""Scores of imagined paths: LPIPS-vgg, PSNR and scene cuts."""
+"""Scores of imagined images and paths: LPIPS-vgg, PSNR, SSIM, SRC, scene cuts."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 from eval.calibrate import cut_threshold
 from eval.imagine import Imagined
 from eval.video.cuts import scene_cuts
-from eval.video.images import psnr
+from eval.video.images import psnr, ssim
 from eval.video.lpips import Lpips
+from eval.video.src import SceneRevisitConsistency
+from eval.video.vgg16_conv5 import Vgg16Conv5
 from world_model.frames import to_model
 
 MAX_PSNR = 60.0
@@ -42,6 +45,26 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
         scores["real_cuts_per_100"] = float(floor.cuts_per_100_frames)
         scores["motion"] = cuts.motion / floor.motion if floor.motion else None
     return scores
+
+
+@torch.no_grad()
+def image_scores(images: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """LPIPS, PSNR, SSIM and SRC of images (N, C, H, W) in [-1, 1], (N,) each.
+
+    SRC is the cosine of VGG16 features of the imagined and of the true revisit
+    (`eval.video.src`).
+    """
+    return {
+        "lpips": lpips_vgg()(images, truth),
+        "psnr": psnr(images, truth).clamp(max=MAX_PSNR),
+        "ssim": ssim(images, truth),
+        "src": _src().similarity(truth, images),
+    }
+
+
+@lru_cache
+def _src() -> SceneRevisitConsistency:
+    return SceneRevisitConsistency(Vgg16Conv5())
 
 
 @lru_cache

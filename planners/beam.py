@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from planners.best import better, last_chunk
-from world_model.api import Generators, Memory, PhraseSpace, WorldModel
+from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective, Plan, Planner
 
 

@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from planners.best import better, last_chunk
-from world_model.api import Generators, Memory, Motion, PhraseSpace, WorldModel
+from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.odometry import Odometry, Place
+from world_model.phrase_space import motions_of
 from world_model.policy_api import Objective, Plan, Planner
-
-_GRID = 0.1
-"""Dead-reckoned poses closer than about this are one place [m]."""
-_OFFSET = 0.123
-"""Keeps round numbers, which steps usually are, away from the grid's edges."""
-
-
-class Odometry(NamedTuple):
-    """A pose relative to where planning began: x [m], y [m], heading [degrees]."""
-
-    x: float = 0.0
-    y: float = 0.0
-    heading: float = 0.0
-
-    def after(self, motion: Motion) -> Odometry:
-        """Where an unblocked action leads."""
-        forward, left, turn = motion
-        angle = math.radians(self.heading)
-        c, s = math.cos(angle), math.sin(angle)
-        return Odometry(
-            self.x + c * forward - s * left,
-            self.y + s * forward + c * left,
-            (self.heading + turn) % 360,
-        )
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Equal for poses that are the same but for rounding."""
-        heading = round(self.heading) % 360
-        x, y = (round(value / _GRID + _OFFSET) for value in (self.x, self.y))
-        return x, y, heading
 
 
 @dataclass
@@ -52,7 +21,7 @@ class _Search:
     """The search of one episode: poses of the frontier and places reached so far."""
 
     frontier: list[Odometry]
-    reached: set[tuple[int, int, int]]
+    reached: set[Place]
 
 
 class GraphSearchPlanner(Planner):
@@ -88,20 +57,16 @@ class GraphSearchPlanner(Planner):
         for name, value in (("depth", depth), ("width", width)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}.")
-        space = world_model.action_space
-        if not isinstance(space, PhraseSpace) or space.motions is None:
-            raise ValueError(
-                "`graph_search` needs actions that say how they move, got "
-                f"{space}: use planner=mpc_beam, or give `PhraseSpace.motions`."
-            )
+        self._motions = motions_of(
+            world_model.action_space, "graph_search", instead="use planner=mpc_beam"
+        )
         self.world_model = world_model
         self.objective = objective
         self.depth = depth
         self.width = width
         self.action_cost = action_cost
         self.min_change = min_change
-        self._motions = space.motions
-        self._turns = torch.tensor([not (x or y) for x, y, _ in space.motions])
+        self._turns = torch.tensor([not (x or y) for x, y, _ in self._motions])
 
     @torch.no_grad()
     def plan(

@@ -18,6 +18,8 @@ CONTRACTS = tuple(
         "core",
         "errors",
         "frames",
+        "odometry",
+        "phrase_space",
         "policy_api",
         "provenance",
         "shards",

@@ -1,8 +1,8 @@
-"""The contracts: `WorldModel`, `Memory`, `Adaptable`, and the action vocabulary.
+"""The contracts: `WorldModel`, `Memory` and `Adaptable`.
 
-Everything that environments, planners and third parties share is here or in
-`world_model.core`. Implementations live in sub-packages and are never imported
-by `envs` or `planners`.
+Everything that environments, planners and third parties share is here, in
+`world_model.core` or in `world_model.phrase_space`. Implementations live in
+sub-packages and are never imported by `envs` or `planners`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any, ClassVar, Protocol, TypeGuard
 
 import gymnasium
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -21,55 +20,6 @@ from torch.nn.utils.rnn import pad_sequence
 from world_model.core import Chunk, Context, Prediction, Reading, Rollout
 
 Generators = Sequence[torch.Generator]
-
-
-Motion = tuple[float, float, float]
-"""Forward [m], left [m], counter-clockwise turn [degrees], as the robot sees it."""
-
-
-class PhraseSpace(gymnasium.spaces.Discrete):
-    """A discrete action space whose actions are phrases of language.
-
-    Args:
-        phrases: What each action is called, e.g. ("forward", "turn left").
-        inverses: For each action, the index of the action that undoes it, or
-            None. Planners never try an action directly followed by its inverse.
-        motions: How each action moves the robot unless it is blocked, see `Motion`;
-            None where actions do not move alike everywhere. Planners may count with
-            it where sequences of actions lead.
-    """
-
-    def __init__(
-        self,
-        phrases: Sequence[str],
-        inverses: Sequence[int | None] | None = None,
-        seed: int | np.random.Generator | None = None,
-        motions: Sequence[Motion] | None = None,
-    ) -> None:
-        if not phrases:
-            raise ValueError("`phrases` must name an action, got none: add one.")
-        super().__init__(len(phrases), seed=seed)
-        self.phrases = tuple(phrases)
-        self.inverses = tuple(inverses or [None] * len(phrases))
-        if len(self.inverses) != len(self.phrases):
-            raise ValueError(
-                f"`inverses` must name one action (or None) per phrase, got "
-                f"{len(self.inverses)} for {len(self.phrases)} phrases."
-            )
-        self.motions: tuple[Motion, ...] | None = (
-            None if motions is None else tuple((x, y, turn) for x, y, turn in motions)
-        )
-        if self.motions is not None and len(self.motions) != len(self.phrases):
-            raise ValueError(
-                "`motions` must say how each phrase moves, got "
-                f"{len(self.motions)} for {len(self.phrases)} phrases."
-            )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PhraseSpace) and self.phrases == other.phrases
-
-    def __repr__(self) -> str:
-        return f"PhraseSpace({list(self.phrases)})"
 
 
 class WorldModel(abc.ABC):
@@ -372,6 +322,7 @@ def last_context(rollout: Rollout, num_frames: int) -> Context:
         imagined=rollout.actions,
         state=rollout.states if rollout.states is not None else root.state,
         slots=root.slots,
+        root=root.latents[:, -1],
     )
     return context.last(num_frames)
 

@@ -46,6 +46,8 @@ class Context:
         state: Simulator state per episode; filled only for privileged models
             and memories.
         slots: Memory slot of each episode; None where episode b has slot b.
+        root: Latents of the last real frame, (B, c, h, w), where the context is
+            imagined.
     """
 
     actions: Tensor
@@ -54,6 +56,7 @@ class Context:
     imagined: Tensor | None = None
     state: tuple[Any, ...] | None = None
     slots: tuple[int, ...] | None = None
+    root: Tensor | None = None
 
     @property
     def num_frames(self) -> int:
@@ -90,6 +93,7 @@ class Context:
             imagined=pick(self.imagined),
             state=self.state and tuple(self.state[i] for i in index),
             slots=tuple(slots[i] for i in index),
+            root=pick(self.root),
         )
 
     def last(self, num_frames: int) -> Context:

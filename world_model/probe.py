@@ -10,6 +10,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from world_model.pretrained import load_checked
+
 
 class ActionProbe(ModelMixin, ConfigMixin):
     """A small convolutional inverse-dynamics net, trained on real latents only.
@@ -17,7 +19,7 @@ class ActionProbe(ModelMixin, ConfigMixin):
     Args:
         phrases: Canonical phrase of each action it tells apart.
         encoder: Fingerprint of the autoencoder whose latents it reads, see
-            `world_model.training.probe.encoder_fingerprint`.
+            `world_model.training.latents.encoder_fingerprint`.
         latent_channels: c.
         latent_size: h = w, a multiple of 2.
         width: Channels.
@@ -70,24 +72,5 @@ def load_probe(folder: Path, *, phrases: Sequence[str], encoder: str) -> ActionP
         FileNotFoundError: If there is none.
         ValueError: If it is damaged, or reads other actions or other latents.
     """
-    remedy = "train one with `python -m world_model.train stage=probe`"
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(
-            f"`probe` must be a folder with an action probe, got {folder}: {remedy}."
-        )
-    try:
-        probe = ActionProbe.from_pretrained(folder, local_files_only=True).eval()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The probe in {folder} must be readable, got {error}: {remedy}."
-        ) from error
-    wanted = {"phrases": list(phrases), "encoder": encoder}
-    for name, value in wanted.items():
-        found = probe.config[name]
-        found = list(found) if name == "phrases" else found
-        if found != value:
-            raise ValueError(
-                f"The probe in {folder} must have the world model's {name} {value}, "
-                f"got {found}: {remedy}."
-            )
-    return probe
+    wanted = {"phrases": phrases, "encoder": encoder}
+    return load_checked(ActionProbe, folder, stage="probe", wanted=wanted)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from world_model.api import Generators, PhraseSpace, WorldModel
+from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
+from world_model.phrase_space import PhraseSpace
 
 
 class DotWorldModel(WorldModel):

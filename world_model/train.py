@@ -1,8 +1,9 @@
 """Trains a world model: `python -m world_model.train stage=slow domain=rooms`.
 
 Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
-autoencoder (its correction), classifier (the objective), probe (the judge of
-`eval.run suite=quality`), export (what ships).
+autoencoder (its correction), classifier (the objective), matcher (which views show
+one place, for memories by pose), probe (the judge of `eval.run suite=quality`), export
+(what ships).
 
 Every stage reads the data sets that `python -m envs.collect` wrote and continues
 from its newest checkpoint.
@@ -27,6 +28,7 @@ def main(cfg: DictConfig) -> None:
         "autoencoder": _autoencoder,
         "slow": _slow,
         "classifier": _classifier,
+        "matcher": _matcher,
         "probe": _probe,
         "export": _export,
     }
@@ -101,6 +103,14 @@ def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
     if config.imagined:
         denoiser = VideoDenoiser.from_pretrained(output / "denoiser").eval()
     train_classifier(autoencoder, data, output, config, denoiser)
+
+
+def _matcher(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.matcher import MatcherConfig, train_matcher
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    train_matcher(autoencoder, data, output, MatcherConfig(**plain(cfg.matcher)))
 
 
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:

@@ -30,9 +30,9 @@ from envs.rooms.lattice import (
     wrap,
 )
 from envs.rooms.layout import VOCABULARY, Branch, Layout, draw_layout, tour
-from envs.rooms.robot import Driver, ahead_of, sample_path
+from envs.rooms.robot import Driver, ahead_of, sample_path, shifted
 from envs.rooms.scene import FOV_DEG, IMAGE_SIZE, Scene
-from world_model.api import PhraseSpace
+from world_model.phrase_space import Motion, PhraseSpace
 
 _FOUND_DISTANCE = 1.15  # [m]
 _FOUND_BEARING = math.radians(30)
@@ -65,6 +65,7 @@ class RoomsDomain(Domain):
     min_visible_pixels: ClassVar[int] = 60
 
     def __init__(self) -> None:
+        self.look_offset: Motion = (0.0, 0.0, 0.0)
         self._scene = Scene()
         self._model = self._scene.model
         self._data = mujoco.MjData(self._model)
@@ -256,6 +257,8 @@ class RoomsDomain(Domain):
         }
 
     def _render_from(self, base: np.ndarray) -> np.ndarray:
+        if any(self.look_offset):
+            base = shifted(base, self.look_offset)
         return self._aim(base).render()
 
 

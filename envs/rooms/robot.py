@@ -9,6 +9,7 @@ import numpy as np
 from envs.rooms.gl import mujoco
 from envs.rooms.lattice import STEP, Pose, wrap
 from envs.rooms.scene import CHASSIS_RADIUS, CURTAIN_GROUP, TRACK, WHEEL_RADIUS
+from world_model.phrase_space import Motion
 
 MAX_SUBSTEPS = 200
 """A blocked move, there and back, takes about 110 and at most 180."""
@@ -159,6 +160,19 @@ def sample_path(path: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     turned = np.linalg.norm(np.diff(path[:, 3:], axis=0), axis=1)
     length = np.concatenate([[0.0], np.cumsum(moved + turned)])
     return path[np.searchsorted(length, fractions * length[-1])]
+
+
+def shifted(base: np.ndarray, offset: Motion) -> np.ndarray:
+    """A base (7,) moved by (forward [m], left [m], turn [degrees])."""
+    forward, left, turn = offset
+    w, i, j, k = base[3:7].tolist()
+    yaw = math.atan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
+    c, s, half = math.cos(yaw), math.sin(yaw), math.radians(turn) / 2
+    moved = base.copy()
+    moved[:2] += c * forward - s * left, s * forward + c * left
+    turned = np.array([math.cos(half), 0.0, 0.0, math.sin(half)])
+    mujoco.mju_mulQuat(moved[3:7], turned, base[3:7])
+    return moved
 
 
 def _profile(error: float, limit: float, acceleration: float) -> float:

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from envs.api import Domain, Node
-from world_model.api import PhraseSpace
+from world_model.phrase_space import PhraseSpace
 
 BLOCKS = 12  # the torus has BLOCKS x BLOCKS blocks of 2 x 2 cells
 WINDOW = 8  # cells

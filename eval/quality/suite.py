@@ -44,7 +44,7 @@ from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.probe import ActionProbe, load_probe
 from world_model.text.phrases import UNSEEN
-from world_model.training.probe import encoder_fingerprint
+from world_model.training.latents import encoder_fingerprint
 
 _COUNTS = ("episodes", "actions", "batch_size", "min_pixels")
 

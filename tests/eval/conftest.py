@@ -14,7 +14,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.probe import ActionProbe
-from world_model.training.probe import encoder_fingerprint
+from world_model.training.latents import encoder_fingerprint
 
 
 def make_scroll_model(**options) -> VideoDiffusionWorldModel:

@@ -156,7 +156,7 @@ def test_what_does_not_fit_the_model_is_named_before_any_work(folder, changes, m
 
 def test_a_missing_probe_is_named_before_any_work(folder, tmp_path):
     cfg = make_config(folder, quality__probe=str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match=r"action probe, got .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"trained probe, got .*nowhere"):
         run_quality(cfg, [])
 
 

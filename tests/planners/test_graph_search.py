@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from envs.rooms.lattice import HUB, NUM_SECTORS, RoomNode, node_pose, successor
 from envs.rooms.lattice import MOTIONS as MOTIONS_OF_ROOMS
-from planners.graph_search import GraphSearchPlanner, Odometry
-from world_model.api import PhraseSpace
+from planners.graph_search import GraphSearchPlanner
 from world_model.core import Context, Goal
+from world_model.odometry import Odometry
+from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective
 from world_model.toy import DotWorldModel, dot_distance, draw_dot
 

@@ -3,8 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from world_model.api import PhraseSpace, is_adaptable, with_latents
+from world_model.api import is_adaptable, with_latents
 from world_model.core import Context
+from world_model.phrase_space import PhraseSpace
 from world_model.testing import random_actions, random_chunks
 from world_model.toy import DotWorldModel, dot_distance, dot_position, draw_dot
 

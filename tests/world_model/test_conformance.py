@@ -5,10 +5,14 @@ import pytest
 from world_model.api import Memory
 from world_model.memory.anchor import AnchorMemory
 from world_model.memory.none import NoMemory
+from world_model.memory.pose_map import PoseMapMemory
+from world_model.memory.pose_weights import PoseWeightsMemory
 from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.ridge import RidgeMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.memory.write_rules import KeyedReplayRule, PaperRule
+from world_model.phrase_space import PhraseSpace
+from world_model.place_matcher import PlaceMatcher
 from world_model.testing import (
     MEMORY_LAWS,
     WORLD_MODEL_LAWS,
@@ -18,6 +22,16 @@ from world_model.testing import (
 )
 from world_model.toy import DotWorldModel
 
+SCROLLS = ((1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0))
+
+
+def by_pose(kind, model):
+    """A memory by pose of a model whose actions say how they move."""
+    space = model.action_space
+    model.action_space = PhraseSpace(space.phrases, space.inverses, motions=SCROLLS)
+    return kind(model, PlaceMatcher(motions=SCROLLS, latent_channels=3, width=8))
+
+
 FAST = {"rank": 2, "num_steps": 2, "learning_rate": 1e-2}
 MEMORIES = {
     "none": lambda model: NoMemory(),
@@ -25,6 +39,8 @@ MEMORIES = {
     "anchor of three": lambda model: AnchorMemory(model, num_frames=3),
     "ridge": lambda model: RidgeMemory(model, width=9.0),
     "retrieval": lambda model: RetrievalMemory(model, max_distance=9.0),
+    "pose_map": lambda model: by_pose(PoseMapMemory, model),
+    "pose_weights": lambda model: by_pose(PoseWeightsMemory, model),
     "temp_lora": lambda model: TempLoraMemory(
         model, KeyedReplayRule(model, batch_size=4, num_new=2), **FAST
     ),

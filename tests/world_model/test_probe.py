@@ -10,11 +10,11 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.probe import ActionProbe, load_probe
 from world_model.toy import DotWorldModel, draw_dot
 from world_model.training.clips import LatentEpisodes
+from world_model.training.latents import encoder_fingerprint
 from world_model.training.probe import (
     ProbeConfig,
     accuracy,
     action_pairs,
-    encoder_fingerprint,
     fit_probe,
 )
 from world_model.training.progress import Log

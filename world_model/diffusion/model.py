@@ -15,7 +15,7 @@ from diffusers import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from world_model.api import Generators, Motion, PhraseSpace, WorldModel
+from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
 from world_model.diffusion import adapters
 from world_model.diffusion.assemble import columns, with_extra
@@ -28,6 +28,7 @@ from world_model.diffusion.denoiser import (
 )
 from world_model.diffusion.sampler import sample_future
 from world_model.errors import unknown_name
+from world_model.phrase_space import Motion, PhraseSpace
 from world_model.shards import write_atomically
 from world_model.text.encoder import embed_phrases
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, PhraseSpace, WorldModel
+from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
 from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append_chunk
+from world_model.phrase_space import PhraseSpace
 
 
 class RetrievalMemory(Memory):

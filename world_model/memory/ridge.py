@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, PhraseSpace, WorldModel
+from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, chunk_ends
+from world_model.memory.keyframes import MOVED, NO_ACTION, chunk_ends
+from world_model.memory.ridge_weights import RidgeWeights
+from world_model.phrase_space import PhraseSpace
 
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class RidgeState:
-    """The fast weights of all slots.
-
-    Attributes:
-        keys: Sums of key outer products K'K, (S, D, D) half precision.
-        values: Sums of key times next view K'Z, (S, D, c, h, w) half precision.
-    """
-
-    keys: Tensor
-    values: Tensor
 
 
 class RidgeMemory(Memory):
@@ -37,14 +25,11 @@ class RidgeMemory(Memory):
     k = phi(v) * s_a: random Fourier features of the view (Rahimi and Recht 2007, the
     Gaussian kernel exp(-d / (2 width)) of the mean squared latent difference d), bound
     to the action by a random sign vector, so that keys of different actions are
-    nearly orthogonal. Writing adds k k' to K'K and k z' to K'Z, and the same for the
-    way back with the inverse action unless the chunk was blocked. Reading solves
-
-        z = Z'K (K'K + penalty I)^-1 k
-
-    and says how much of the key is known, c = k'K'K (K'K + penalty I)^-1 k in [0, 1]:
-    below `min_known` the memory is silent, above it z enters the extra-frame slot as
-    the recalled end of the chunk. Of fixed size, without frames, gradients or
+    nearly orthogonal. Writing and reading are those of
+    `RidgeWeights`; the way back is written, too, with the inverse action, unless the
+    chunk was blocked. Where less than `min_known` of a key is known the memory is
+    silent, elsewhere the view enters the extra-frame slot as the recalled end of the
+    chunk. Of fixed size, without frames, gradients or
     training; the order of writes does not matter and nothing is overwritten.
 
     Args:
@@ -79,81 +64,62 @@ class RidgeMemory(Memory):
         self.width = width
         self.penalty = penalty
         self.min_known = min_known
-        self._inverses = world_model.action_space.inverses
+        inverses = world_model.action_space.inverses
+        self._inverses = [NO_ACTION if i is None else i for i in inverses]
         self._projection: Tensor | None = None
-        self._num_slots = 0
-        self._state: RidgeState | None = None
+        self._weights: dict[int, RidgeWeights] = {}
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Zero weights."""
-        self._num_slots = num_episodes
-        self._state = None
+        self._weights = {}
 
     def write(self, chunk: Chunk) -> None:
         """Adds each active slot's chunk, forwards and backwards."""
-        views, after = chunk_ends(self.world_model, chunk)
-        active = chunk.active.to(views.device)
-        moved = (after - views).square().mean(dim=(1, 2, 3)) > MOVED
-        undo = torch.tensor(
-            [
-                -1 if self._inverses[a] is None else self._inverses[a]
-                for a in chunk.actions.tolist()
-            ]
-        )
-        back = active & moved & (undo >= 0).to(views.device)
-        self._add(views, chunk.actions, after, active)
-        self._add(after, undo.clamp(min=0), views, back)
+        before, after = chunk_ends(self.world_model, chunk)
+        moved = (after - before).square().mean(dim=(1, 2, 3)) > MOVED
+        for slot in chunk.active.nonzero()[:, 0].tolist():
+            action = int(chunk.actions[slot])
+            self._add(slot, before[slot], action, after[slot])
+            undo = self._inverses[action]
+            if moved[slot] and undo != NO_ACTION:
+                self._add(slot, after[slot], undo, before[slot])
 
     def read(self, context: Context, actions: Tensor) -> Reading | None:
         """The recalled end of every candidate's next chunk, where it is known."""
-        if self._state is None:
+        asked = [self._weights.get(slot) for slot in context.memory_slots]
+        if not any(asked):
             return None
         assert context.latents is not None
-        slots = list(context.memory_slots)
         views = context.latents[:, :, -1]
-        keys = self._keys(views.flatten(0, 1), actions.flatten())
-        keys = keys.unflatten(0, views.shape[:2]).double()  # (B, N, D)
-        gram = self._state.keys[slots].double()
-        damped = gram + self.penalty * torch.eye(self.dim, device=gram.device).double()
-        solved = torch.linalg.solve(damped, keys.transpose(1, 2)).transpose(1, 2)
-        known = (solved * (keys @ gram)).sum(dim=-1)
-        values = self._state.values[slots].flatten(2).double()
-        recalled = (solved @ values).to(views.dtype).reshape(views.shape)
+        recalled = torch.zeros_like(views)
+        known = torch.zeros(actions.shape, dtype=torch.float64, device=views.device)
+        for row, weights in enumerate(asked):
+            if weights is not None:
+                keys = self._keys(views[row], actions[row])
+                recalled[row], known[row] = weights.read(keys, self.penalty)
         return Reading(
             frames=recalled[:, :, None],
             frames_valid=(known >= self.min_known).cpu(),
             frames_recalled=True,
         )
 
-    def snapshot(self) -> tuple[int, RidgeState | None]:
+    def snapshot(self) -> dict[int, RidgeWeights]:
         """See `Memory.snapshot`; weights are replaced, never changed in place."""
-        return self._num_slots, self._state
+        return dict(self._weights)
 
-    def restore(self, state: tuple[int, RidgeState | None]) -> None:
+    def restore(self, state: dict[int, RidgeWeights]) -> None:
         """See `Memory.restore`."""
-        self._num_slots, self._state = state
+        self._weights = dict(state)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of one slot's weights."""
-        if self._state is None:
-            return 0
-        return self._state.keys[0].nbytes + self._state.values[0].nbytes
+        return max((w.num_bytes for w in self._weights.values()), default=0)
 
-    def _add(self, views: Tensor, actions: Tensor, after: Tensor, rows: Tensor) -> None:
-        """Adds pairs of the slots `rows` (B,) bool; the others stay as they are."""
-        if self._state is None:
-            size = (self._num_slots, self.dim)
-            blank = torch.zeros(1, dtype=torch.float16, device=views.device)
-            self._state = RidgeState(
-                blank.new_zeros(*size, self.dim),
-                blank.new_zeros(*size, *views.shape[1:]),
-            )
-        keys = self._keys(views, actions) * rows[:, None]
-        old = self._state
-        grown = old.keys.float() + keys[:, :, None] * keys[:, None, :]
-        filled = old.values.float() + keys[:, :, None, None, None] * after[:, None]
-        self._state = replace(old, keys=grown.half(), values=filled.half())
+    def _add(self, slot: int, before: Tensor, action: int, after: Tensor) -> None:
+        old = self._weights.get(slot) or RidgeWeights.blank(self.dim, after)
+        keys = self._keys(before[None], torch.tensor([action]))
+        self._weights[slot] = old.written(keys, after[None])
 
     def _keys(self, views: Tensor, actions: Tensor) -> Tensor:
         """Keys (M, D) of views (M, c, h, w) and actions (M,), of about unit length."""

@@ -10,9 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.api import Generators, PhraseSpace, WorldModel, with_latents
+from world_model.api import Generators, WorldModel, with_latents
 from world_model.core import Chunk, Context
 from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append_chunk
+from world_model.phrase_space import PhraseSpace
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.place_matcher import PlaceMatcher
 from world_model.provenance import provenance
 from world_model.shards import ShardMeta
 
@@ -52,6 +53,9 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta) -> None:
     model.save_pretrained(folder)
     classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
     classifier.half().save_pretrained(folder / "classifier")
+    matcher = checkpoints / "matcher"
+    if matcher.exists():
+        PlaceMatcher.from_pretrained(matcher).half().save_pretrained(folder / "matcher")
     probe = checkpoints / "probe"
     if probe.exists():
         shutil.copytree(probe, folder / "probe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def fingerprint(autoencoder: FrameAutoencoder) -> str:
     for _, tensor in sorted(autoencoder.named_buffers()):
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()[:8]
+
+
+def encoder_fingerprint(autoencoder: FrameAutoencoder) -> str:
+    """Names the latents an autoencoder makes, also after it has been exported.
+
+    Weights ship in half precision, which changes the latents less than a probe can
+    tell, but would change `fingerprint`.
+    """
+    return fingerprint(copy.deepcopy(autoencoder).half())
 
 
 def _encode(

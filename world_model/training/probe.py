@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.probe import ActionProbe
 from world_model.shards import read_meta
 from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import encode_dataset, fingerprint
+from world_model.training.latents import encode_dataset, encoder_fingerprint
 from world_model.training.progress import Log
 from world_model.training.slow import split
 
@@ -68,15 +67,6 @@ def train_probe(
     fit_probe(probe, action_pairs(train), action_pairs(held_out), config, log)
     probe.eval().save_pretrained(output / "probe")
     return probe
-
-
-def encoder_fingerprint(autoencoder: FrameAutoencoder) -> str:
-    """Names the latents an autoencoder makes, also after it has been exported.
-
-    Weights ship in half precision, which changes the latents less than a probe can
-    tell, but would change `fingerprint`.
-    """
-    return fingerprint(copy.deepcopy(autoencoder).half())
 
 
 def action_pairs(episodes: LatentEpisodes) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,136 @@
+"""Tables and plots of the recall suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eval.intervals import bootstrap_interval
+from eval.recall_queries import NEW_VIEW, nearest_delay
+
+METRICS = ("lpips", "psnr", "ssim", "src")
+REVISIT = "revisit"
+_KEYS = ["mode", "poses", "kind", "delay", "horizon"]
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Means with 95 % intervals (bootstrap over episodes), and the LPIPS gap closed.
+
+    gap_closed = (none - row) / (none - ceiling), on the same queries. Kinds stand
+    alone over all delays; `revisit` joins known ways and new directions and stands
+    at each delay, too. Controls do not imagine: they stand in both modes.
+    """
+    return pd.DataFrame(
+        line for key, group in _groups(table) for line in _lines(key, group)
+    )
+
+
+def _groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    table = _with_controls(table)
+    revisits = table[table["kind"] != NEW_VIEW]
+    near = [nearest_delay(int(d)) for d in revisits["delay"]]
+    parts = [
+        table.assign(delay="all"),
+        revisits.assign(delay="all", kind=REVISIT),
+        revisits.assign(delay=near, kind=REVISIT),
+    ]
+    for part in parts:
+        for key, group in part.groupby(_KEYS, sort=True):
+            assert isinstance(key, tuple)
+            yield dict(zip(_KEYS, key, strict=True)), group
+
+
+def _with_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """The controls' lines repeated in every mode."""
+    controls = table[table["row"].isin(["ceiling", "frozen"])]
+    modes = set(table["mode"]) - set(controls["mode"])
+    return pd.concat([table, *(controls.assign(mode=mode) for mode in modes)])
+
+
+def _lines(key: dict[str, Any], group: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    means = group.groupby("row")["lpips"].mean()
+    none, ceiling = means.get("none", np.nan), means.get("ceiling", np.nan)
+    for row, part in group.groupby("row", sort=False):
+        line = {**key, "row": row, "n": len(part)}
+        for name in METRICS:
+            estimate = bootstrap_interval(
+                part[name].to_numpy(),
+                clusters=part["seed"].to_numpy(),
+                rng=np.random.default_rng(0),
+            )
+            line |= {
+                name: _rounded(estimate.value),
+                f"{name}_low": _rounded(estimate.low),
+                f"{name}_high": _rounded(estimate.high),
+            }
+        closed = (none - means[row]) / (none - ceiling)
+        yield {**line, "gap_closed": round(float(closed), 3)}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Four digits; an interval that one episode cannot have stays empty."""
+    return None if value is None else round(value, 4)
+
+
+def costs(table: pd.DataFrame) -> pd.DataFrame:
+    """Per memory: seconds per written chunk, bytes, and LPIPS at the last horizon."""
+    last = table[(table["horizon"] == table["horizon"].max())]
+    last = last[(last["mode"] == "open_loop") & last["bytes"].notna()]
+    last = last[~last["row"].str.contains("wrong_episode")]
+    kinds = last["kind"].where(last["kind"] == NEW_VIEW, REVISIT)
+    lpips = last.pivot_table("lpips", "row", kinds, sort=False).add_prefix("lpips_")
+    spent = last.groupby("row", sort=False)[["write_seconds", "bytes"]].mean()
+    return spent.join(lpips).round(5).reset_index()
+
+
+def plot_delays(table: pd.DataFrame, path: Path) -> None:
+    """LPIPS of exact open-loop revisits over the delay, a panel per horizon."""
+    import seaborn as sns
+
+    shown = table[(table["mode"] == "open_loop") & (table["poses"] == "exact")]
+    shown = shown[(shown["kind"] != NEW_VIEW) & (shown["row"] != "frozen")]
+    shown = shown[~shown["row"].str.contains("wrong_episode")]
+    near = [nearest_delay(int(d)) for d in shown["delay"]]
+    grid = sns.relplot(
+        shown.assign(delay=near).reset_index(drop=True),
+        x="delay",
+        y="lpips",
+        hue="row",
+        col="horizon",
+        kind="line",
+        marker="o",
+        errorbar=("ci", 95),
+        seed=0,
+        height=3.5,
+    )
+    grid.set(xscale="log", xlabel="delay [actions]", ylabel="LPIPS-vgg")
+    _save(grid, path)
+
+
+def plot_costs(spent: pd.DataFrame, path: Path) -> None:
+    """LPIPS of revisits over write time, the size of a point its memory's bytes."""
+    import seaborn as sns
+
+    grid = sns.relplot(
+        spent,
+        x="write_seconds",
+        y=f"lpips_{REVISIT}",
+        hue="row",
+        size="bytes",
+        sizes=(30, 300),
+        height=4,
+    )
+    grid.set(xlabel="write [s / chunk]", ylabel="LPIPS-vgg of revisits")
+    grid.set(xscale="symlog")
+    _save(grid, path)
+
+
+def _save(grid: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    grid.savefig(path, dpi=120)
+    plt.close(grid.figure)

@@ -1,0 +1,56 @@
+"""Loads a small net that ships beside a world model, checked against that model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from diffusers import ModelMixin
+
+Net = TypeVar("Net", bound=ModelMixin)
+
+
+def load_checked(
+    net: type[Net], folder: Path, *, stage: str, wanted: Mapping[str, Any]
+) -> Net:
+    """The net in a folder, in single precision; nothing is downloaded.
+
+    Args:
+        net: Its class.
+        folder: Where `stage` saved it.
+        stage: The training stage that makes one, which is also what it is called.
+        wanted: What its configuration must say.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged or its configuration says something else.
+    """
+    remedy = f"train one with `python -m world_model.train stage={stage}`"
+    # diffusers would look for a missing folder on the internet.
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"`{stage}` must be a folder with a trained {stage}, got {folder}: "
+            f"{remedy}."
+        )
+    try:
+        loaded = net.from_pretrained(folder, local_files_only=True).float().eval()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The {stage} in {folder} must be readable, got {error}: {remedy}."
+        ) from error
+    for name, value in wanted.items():
+        asked, found = _plain(value), _plain(loaded.config[name])
+        if found != asked:
+            raise ValueError(
+                f"The {stage} in {folder} must have the world model's {name} {asked}, "
+                f"got {found}: {remedy}."
+            )
+    return loaded
+
+
+def _plain(value: Any) -> Any:
+    """Lists and tuples alike, whatever a file format made of them."""
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    return value

@@ -1,0 +1,169 @@
+"""Trains the place matcher on training episodes, labelled by dead reckoning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional
+
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.phrase_space import Motion
+from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
+from world_model.shards import read_meta
+from world_model.training.clips import LatentEpisodes
+from world_model.training.latents import encode_dataset, encoder_fingerprint
+from world_model.training.progress import Log
+from world_model.training.slow import split
+
+
+@dataclass(frozen=True)
+class MatcherConfig:
+    """Hyper-parameters.
+
+    Attributes:
+        num_steps: Optimiser steps.
+        batch_size: Episodes per step, every pair of views of each.
+        learning_rate: Peak rate of AdamW, one cycle.
+        latent_noise: Largest standard deviation of noise on the latents.
+        width: Channels.
+        mirror: Also train on mirror images.
+        held_out: Share of episodes kept for validation.
+        evaluate_every: Steps between validations.
+        seed: Seeds weights and batches.
+    """
+
+    num_steps: int = 3000
+    batch_size: int = 12
+    learning_rate: float = 2e-3
+    latent_noise: float = 0.2
+    width: int = 64
+    mirror: bool = True
+    held_out: float = 0.05
+    evaluate_every: int = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Views of episodes and where they were taken.
+
+    Attributes:
+        views: Latents at chunk ends, (E, T + 1, c, h, w) half precision.
+        poses: Dead-reckoned, (E, T + 1, 3): x [m], y [m], heading [degrees].
+    """
+
+    views: Tensor
+    poses: Tensor
+
+
+def train_matcher(
+    autoencoder: FrameAutoencoder, data: Path, output: Path, config: MatcherConfig
+) -> PlaceMatcher:
+    """Trains on `data` and saves to output/matcher; prints held-out accuracy.
+
+    Raises:
+        ValueError: If the data set's actions do not say how they move.
+    """
+    meta = read_meta(data)
+    if meta.motions is None:
+        raise ValueError(
+            f"`stage=matcher` needs actions that say how they move, got {data} "
+            "without: give the domain's `PhraseSpace` its motions and collect again."
+        )
+    device = torch.device("cpu")
+    train, held_out = split(encode_dataset(data, autoencoder, device), config.held_out)
+    sets = [walks(train, meta.motions)]
+    if config.mirror:
+        mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
+        sets.append(walks(split(mirrored, config.held_out)[0], meta.motions))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        matcher = PlaceMatcher(
+            motions=meta.motions,
+            encoder=encoder_fingerprint(autoencoder),
+            latent_channels=train.latents.shape[-3],
+            latent_size=train.latents.shape[-1],
+            width=config.width,
+        )
+    log = Log(output / "matcher.csv")
+    fit_matcher(matcher, sets, walks(held_out, meta.motions), config, log)
+    matcher.eval().save_pretrained(output / "matcher")
+    return matcher
+
+
+def walks(episodes: LatentEpisodes, motions: Sequence[Motion]) -> Walks:
+    """The episodes' chunk ends with their dead-reckoned poses."""
+    steps = np.asarray(motions)[episodes.actions] * episodes.moved[..., None]
+    headings = np.cumsum(steps[..., 2], axis=1)
+    before = np.radians(headings - steps[..., 2])
+    c, s = np.cos(before), np.sin(before)
+    forward, left = steps[..., 0], steps[..., 1]
+    x = np.cumsum(c * forward - s * left, axis=1)
+    y = np.cumsum(s * forward + c * left, axis=1)
+    poses = np.stack([x, y, headings], axis=-1)
+    poses = np.concatenate([np.zeros_like(poses[:, :1]), poses], axis=1)
+    views = episodes.latents[:, :: episodes.chunk_length]
+    return Walks(views, torch.from_numpy(poses).float())
+
+
+def fit_matcher(
+    matcher: PlaceMatcher,
+    sets: Sequence[Walks],
+    held_out: Walks,
+    config: MatcherConfig,
+    log: Log,
+) -> None:
+    """Minimises cross-entropy over all pairs; writes held-out figures to `log`."""
+    optimizer = torch.optim.AdamW(matcher.parameters(), lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.num_steps, pct_start=0.05
+    )
+    rng = np.random.default_rng([config.seed, 6])
+    for step in track(range(config.num_steps), description="place matcher"):
+        data = sets[int(rng.integers(len(sets)))]
+        rows = torch.from_numpy(rng.integers(len(data.views), size=config.batch_size))
+        views = _with_noise(data.views[rows].float(), config.latent_noise, rng)
+        poses = data.poses[rows]
+        wanted = relations(poses, poses, matcher.config["motions"])
+        logits = matcher(views, views)
+        loss = functional.cross_entropy(logits.flatten(0, 2), wanted.flatten())
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        done = step + 1
+        if done % config.evaluate_every == 0 or done == config.num_steps:
+            log.write(step=done, loss=loss.item(), **scores(matcher, held_out))
+
+
+@torch.no_grad()
+def scores(matcher: PlaceMatcher, data: Walks) -> dict[str, float]:
+    """Shares of pairs judged rightly, no view with itself.
+
+    Returns:
+        `same_view`: pairs of one place and heading; `turned`: of one place and
+        another heading; `elsewhere`: of different places.
+    """
+    wanted = relations(data.poses, data.poses, matcher.config["motions"])
+    parts = data.views.split(64)
+    found = torch.cat([matcher(x.float(), x.float()).argmax(dim=-1) for x in parts])
+    off = ~torch.eye(wanted.shape[1], dtype=torch.bool).expand_as(wanted)
+    kinds = {
+        "same_view": wanted == ELSEWHERE + 1,
+        "turned": wanted > ELSEWHERE + 1,
+        "elsewhere": wanted == ELSEWHERE,
+    }
+    right = found == wanted
+    return {k: float(right[off & v].float().mean()) for k, v in kinds.items()}
+
+
+def _with_noise(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
+    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
+    scale = torch.from_numpy(rng.uniform(0, largest, (len(x), 1, 1, 1, 1)))
+    return x + noise * scale.float()
