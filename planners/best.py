@@ -14,7 +14,10 @@ from world_model.policy_api import Objective, Plan
 def last_chunk(rollout: Rollout) -> Rollout:
     """The same candidates with their last imagined chunk only."""
     return replace(
-        rollout, actions=rollout.actions[:, :, -1:], latents=rollout.latents[:, :, -1:]
+        rollout,
+        actions=rollout.actions[:, :, -1:],
+        latents=rollout.latents[:, :, -1:],
+        recalled=rollout.recalled[:, :, -1:],
     )
 
 

@@ -42,6 +42,9 @@ class GraphSearchPlanner(Planner):
         width: Most sequences continued per level and episode, the cheapest first.
         action_cost: Cost of one action; makes shorter plans win.
         min_change: Mean squared latent change below which an action was blocked.
+        unknown_cost: Cost of a plan whose end the memory does not claim to know:
+            pessimism about what is only imagined. Without such a memory all plans
+            bear it, and it changes nothing.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class GraphSearchPlanner(Planner):
         width: int = 64,
         action_cost: float = 0.02,
         min_change: float = 0.1,
+        unknown_cost: float = 0.0,
     ) -> None:
         for name, value in (("depth", depth), ("width", width)):
             if value < 1:
@@ -66,6 +70,7 @@ class GraphSearchPlanner(Planner):
         self.width = width
         self.action_cost = action_cost
         self.min_change = min_change
+        self.unknown_cost = unknown_cost
         self._turns = torch.tensor([not (x or y) for x, y, _ in self._motions])
 
     @torch.no_grad()
@@ -95,6 +100,7 @@ class GraphSearchPlanner(Planner):
             costs = self.objective(last_chunk(tree), goal)[:, :, 0].cpu()
             costs = costs.masked_fill(~exists, torch.inf)
             whole = costs + self.action_cost * tree.num_steps
+            whole = whole + self.unknown_cost * ~tree.recalled[:, :, -1]
             best = better(best, tree, whole, self.objective, goal)
             moved = exists & self._has_moved(before, tree, actions)
             tree = tree.select(self._advance(searches, parents, actions, moved, costs))

@@ -90,6 +90,7 @@ class WorldModel(abc.ABC):
             actions=context.actions.new_zeros(action_shape),
             latents=latents.new_zeros(shape),
             decode=self.decode,
+            recalled=torch.zeros(num_episodes, 1, 0, dtype=torch.bool),
             states=tuple((s,) for s in states) if self.privileged and states else None,
         )
 
@@ -128,6 +129,10 @@ class WorldModel(abc.ABC):
             generator=generator,
             all_frames=all_frames,
         )
+        known = torch.zeros(actions.shape[:2], dtype=torch.bool)
+        if reading is not None and reading.frames_recalled:
+            assert reading.frames_valid is not None
+            known = reading.frames_valid.cpu()
         past = rollout.latents
         if rollout.num_steps == 0:
             shape = (*past.shape[:3], predicted.latents.shape[2], *past.shape[4:])
@@ -137,6 +142,7 @@ class WorldModel(abc.ABC):
             actions=torch.cat([rollout.actions, actions[:, :, None]], dim=2),
             latents=torch.cat([past, predicted.latents[:, :, None]], dim=2),
             decode=rollout.decode,
+            recalled=torch.cat([rollout.recalled, known[:, :, None]], dim=2),
             states=predicted.states,
         )
 

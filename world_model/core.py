@@ -176,12 +176,14 @@ class Rollout:
         decode: Maps latents (..., c, h, w) to frames (..., C, H, W).
         states: Simulator states after the last action, B rows of N; only from
             privileged models.
+        recalled: (B, N, T) bool; which chunk ends the memory claimed to know.
     """
 
     context: Context
     actions: Tensor
     latents: Tensor
     decode: Callable[[Tensor], Tensor] = field(repr=False)
+    recalled: Tensor
     states: tuple[tuple[Any, ...], ...] | None = None
 
     @property
@@ -208,6 +210,7 @@ class Rollout:
             self,
             actions=self.actions[rows, index],
             latents=self.latents[rows, index],
+            recalled=self.recalled[rows, index],
             states=states,
         )
 

@@ -1,6 +1,7 @@
 """Search over dead-reckoned poses: complete, cheap, and honest about blocking."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from envs.rooms.lattice import HUB, NUM_SECTORS, RoomNode, node_pose, successor
 from envs.rooms.lattice import MOTIONS as MOTIONS_OF_ROOMS
 from planners.graph_search import GraphSearchPlanner
-from world_model.core import Context, Goal
+from world_model.core import Context, Goal, Reading
+from world_model.memory.none import NoMemory
 from world_model.odometry import Odometry
 from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective
@@ -85,6 +87,46 @@ def test_blocked_actions_end_their_branch_and_the_width_bounds_the_rest():
     believing, _ = plan([(0, 0)], [(7, 7)], min_change=-1.0)
     narrow, _ = plan([(0, 0)], [(7, 7)], width=1)
     assert narrow.calls <= 3 * DEPTH + 1 < model.calls < believing.calls
+
+
+class Knowing(NoMemory):
+    """Claims to know the way to the right, two dots of which are alike to it."""
+
+    def read(self, context, actions):
+        return Reading(
+            frames=context.latents[:, :, -1:],
+            frames_valid=actions == 3,
+            frames_recalled=True,
+        )
+
+
+class Twice(Reached):
+    """0 at the goal image and as much at its mirror image."""
+
+    def __call__(self, rollout, goal):
+        mirrored = replace(goal, images=goal.images.flip(-1))
+        here, there = (
+            super().__call__(rollout, goal),
+            super().__call__(rollout, mirrored),
+        )
+        return torch.minimum(here, there)
+
+
+@pytest.mark.parametrize(("unknown_cost", "first"), [(0.0, 2), (0.5, 3)])
+def test_a_plan_that_ends_in_what_is_known_is_preferred(unknown_cost, first):
+    model = Counting()
+    planner = GraphSearchPlanner(
+        model, Twice(), min_change=1e-3, unknown_cost=unknown_cost
+    )
+    # The goal is 2 to the right; its mirror image, as good, 1 to the left.
+    context = Context(
+        torch.zeros(1, 0).long(), frames=draw_dot(torch.tensor([[[4, 3]]]))
+    )
+    goal = Goal(("",), draw_dot(torch.tensor([[4, 5]])))
+    found = planner.plan(
+        context, goal, memory=Knowing(), generator=[torch.Generator()], horizon=9
+    )
+    assert int(found.actions[0, 0]) == first
 
 
 @given(st.lists(st.integers(0, 3), max_size=8))
