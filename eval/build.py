@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
     from world_model.classifier import GoalClassifier
     from world_model.diffusion.model import VideoDiffusionWorldModel
-    from world_model.place_matcher import PlaceMatcher
 
 WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
 
@@ -92,6 +91,7 @@ def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[
 def build(cfg: DictConfig) -> Parts:
     """Makes the parts of a run."""
     from envs.memory_task_env import MemoryTaskEnv
+    from world_model.memory.build import build_memory
 
     def make_env() -> MemoryTaskEnv:
         return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
@@ -101,7 +101,8 @@ def build(cfg: DictConfig) -> Parts:
         return Parts(policy, make_env)
     model = MeteredWorldModel(build_world_model(cfg))
     objective = build_objective(cfg, model)
-    memory = build_memory(cfg, model)
+    folder = weights(cfg, cfg.task.domain)
+    memory = build_memory(plain(cfg.memory), model, folder, _encoder(model))
     planner = _instantiate(cfg.planner.planner, model, objective)
     policy = instantiate(
         {"_target_": cfg.planner["_target_"], "replan_every": cfg.planner.replan_every},
@@ -179,39 +180,6 @@ def load_classifier(folder: Path) -> GoalClassifier:
         ) from error
 
 
-def build_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
-    """The memory of `cfg.memory`."""
-    options = {
-        k: v
-        for k, v in plain(cfg.memory).items()
-        if k not in ("name", "context_frames")
-    }
-    target = options["_target_"]
-    if target.endswith("NoMemory"):
-        return instantiate(options)
-    if target.endswith("TempLoraMemory"):
-        rule = instantiate(options.pop("rule"), model)
-        return instantiate(options, model, rule)
-    if target.endswith(("PoseMapMemory", "PoseWeightsMemory")):
-        return instantiate(options, model, build_matcher(cfg, model))
-    return instantiate(options, model)
-
-
-def build_matcher(cfg: DictConfig, model: MeteredWorldModel) -> PlaceMatcher:
-    """The place matcher beside the world model's weights."""
-    from world_model.phrase_space import motions_of
-    from world_model.place_matcher import load_matcher
-    from world_model.training.latents import encoder_fingerprint
-
-    motions = motions_of(model.action_space, cfg.memory.name, instead="use another")
-    codec: Any = model.inner
-    return load_matcher(
-        weights(cfg, cfg.task.domain) / "matcher",
-        motions=motions,
-        encoder=encoder_fingerprint(codec.autoencoder),
-    )
-
-
 def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
     """Refuses weights that were trained on another domain than the task's."""
     if model.config.domain != cfg.task.domain:
@@ -226,6 +194,14 @@ def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
     options = plain(node)
     options.pop("name", None)
     return instantiate(options, *args, **kwargs)
+
+
+def _encoder(model: MeteredWorldModel) -> str:
+    """The fingerprint of the model's autoencoder; empty if it has none."""
+    from world_model.training.latents import encoder_fingerprint
+
+    autoencoder = getattr(model.inner, "autoencoder", None)
+    return "" if autoencoder is None else encoder_fingerprint(autoencoder)
 
 
 def _device(name: str | None) -> str:

@@ -1,6 +1,7 @@
 """Trains a world model: `python -m world_model.train stage=slow domain=rooms`.
 
 Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
+slow_fast (the denoiser learns to use a memory, from weights that have a matcher),
 autoencoder (its correction), classifier (the objective), matcher (which views show
 one place, for memories by pose), probe (the judge of `eval.run suite=quality`), export
 (what ships).
@@ -27,6 +28,7 @@ def main(cfg: DictConfig) -> None:
         "fit": _fit,
         "autoencoder": _autoencoder,
         "slow": _slow,
+        "slow_fast": _slow_fast,
         "classifier": _classifier,
         "matcher": _matcher,
         "probe": _probe,
@@ -90,6 +92,41 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     if config.mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
     train_slow(denoiser, episodes, wordings, output, config, mirrored=mirrored)
+
+
+def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
+    import torch
+    from accelerate.utils import set_seed
+
+    from world_model.api import Memory
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.memory.build import build_memory
+    from world_model.shards import read_meta
+    from world_model.text.encoder import embed_phrases
+    from world_model.text.phrases import PARAPHRASES
+    from world_model.training.clips import ClipMix
+    from world_model.training.latents import encode_dataset, encoder_fingerprint
+    from world_model.training.queries import latent_model
+    from world_model.training.slow_fast import SlowFastConfig, train_slow_fast
+
+    weights = Path(cfg.init or cfg.weights)
+    autoencoder = FrameAutoencoder.from_pretrained(weights / "autoencoder").eval()
+    denoiser = VideoDenoiser.from_pretrained(weights / "denoiser").float()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    episodes = encode_dataset(data, autoencoder.to(device), device)
+    meta = read_meta(data)
+    encoder = encoder_fingerprint(autoencoder)
+
+    def make_memory(network: VideoDenoiser) -> Memory:
+        model = latent_model(network, meta)
+        return build_memory(plain(cfg.memory), model, weights, encoder)
+
+    fields = plain(cfg.slow_fast)
+    config = SlowFastConfig(**fields | {"mix": ClipMix(**fields.get("mix", {}))})
+    set_seed(config.seed)
+    wordings = [embed_phrases(PARAPHRASES[p]) for p in meta.phrases]
+    train_slow_fast(denoiser, make_memory, episodes, wordings, output, config)
 
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:

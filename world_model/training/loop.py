@@ -13,6 +13,7 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
+from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
 from world_model.training.clips import TrainingBatch
 
@@ -58,9 +59,13 @@ class TrainingLoop:
         )
         self._accelerator.register_for_checkpointing(self._ema)
 
-    def step(self, batch: TrainingBatch) -> float:
-        """One optimiser step; returns the loss."""
-        with self._accelerator.autocast():
+    def step(
+        self, batch: TrainingBatch, adapter: dict[str, Tensor] | None = None
+    ) -> float:
+        """One optimiser step, with frozen fast weights if given; returns the loss."""
+        device = self._accelerator.device
+        fast = {name: x.to(device) for name, x in (adapter or {}).items()}
+        with self._accelerator.autocast(), adapters.using(self.network, fast):
             loss = weighted_loss(self.network, batch, self._accelerator.device)
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -1,0 +1,204 @@
+"""Slow-fast learning: what is asked, what is read, and what training does with it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.memory.retrieval import RetrievalMemory
+from world_model.memory.temp_lora import TempLoraMemory
+from world_model.memory.write_rules import PaperRule
+from world_model.shards import ShardMeta
+from world_model.text.encoder import embed_phrases
+from world_model.training.clips import LatentEpisodes
+from world_model.training.loop import TrainingLoop
+from world_model.training.queries import MIN_DELAY, ask, latent_model
+from world_model.training.slow_fast import (
+    SlowFastConfig,
+    evaluate_memory,
+    question_batch,
+    train_slow_fast,
+)
+
+PHRASES = ("forward", "backward", "turn left", "turn right")
+META = ShardMeta("toy", 2, PHRASES, (1, 0, 3, 2), (), {})
+CONFIG = SlowFastConfig(
+    episodes=4,
+    parallel=2,
+    snapshots=(7, 10),
+    per_snapshot=4,
+    num_steps=6,
+    batch_size=8,
+    groups=2,
+    warmup=1,
+    held_out=0.2,
+    evaluate_every=3,
+    mixed_precision="no",
+)
+
+
+def episodes(size=10, num_actions=12):
+    """No view twice."""
+    rng = np.random.default_rng(0)
+    frames = 1 + num_actions * META.chunk_length
+    return LatentEpisodes(
+        latents=torch.from_numpy(rng.standard_normal((size, frames, 3, 8, 8))).half(),
+        actions=np.tile(np.arange(num_actions) % 4, (size, 1)),
+        moved=np.ones((size, num_actions), bool),
+        chunk_length=META.chunk_length,
+        inverses=np.array([1, 0, 3, 2]),
+    )
+
+
+def fresh():
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return VideoDenoiser(latent_channels=3, width=32, num_layers=1)
+
+
+def retrieval(network):
+    return RetrievalMemory(latent_model(network, META))
+
+
+def temp_lora(network):
+    model = latent_model(network, META)
+    return TempLoraMemory(model, PaperRule(model), rank=2, num_steps=1)
+
+
+def asked(make=retrieval, data=None):
+    data = data or episodes()
+    return ask(
+        make(fresh()),
+        data,
+        [0, 1, 2],
+        snapshots=[8, 11],
+        per_snapshot=4,
+        rng=np.random.default_rng(0),
+    )
+
+
+def test_half_of_the_questions_are_about_what_was_written_long_before():
+    data = episodes()
+    queries = asked(data=data)
+    assert len(queries) == 3 * 2 * 4
+    ends = data.latents[:, :: data.chunk_length]
+    for n in range(len(queries)):
+        here = ends[queries.episode[n]]
+        start = int((here - queries.past[n, -1]).abs().sum(dim=(1, 2, 3)).argmin())
+        assert torch.equal(here[start - 1], queries.past[n, 0])
+        assert torch.equal(here[start + 1], queries.target[n])
+        assert queries.actions[n].tolist() == [(start - 1) % 4, start % 4]
+        written = 8 if n < 12 else 11
+        if n % 2 == 0:
+            assert start + MIN_DELAY <= written
+            assert bool(queries.known[n])
+            torch.testing.assert_close(queries.recalled[n], queries.target[n])
+        else:
+            assert start >= written
+            # Chunk 10 was "turn left": "turn right" afterwards seems to undo it.
+            assert bool(queries.known[n]) == (start == written == 11)
+
+
+def test_fast_weights_are_kept_once_per_snapshot():
+    queries = asked(temp_lora)
+    assert not queries.known.any()
+    assert all(len(x) == 6 for x in queries.adapter.values())
+    assert queries.snapshot.tolist() == [s for s in range(6) for _ in range(4)]
+
+
+PURE = replace(CONFIG, dropped=0.0, wrong=0.0, from_recalled=1.0)
+
+
+def test_starting_from_the_recalled_frame_the_target_leads_to_the_truth():
+    queries = asked()
+    shifted = replace(queries, recalled=queries.recalled + 1)
+    batch, _ = question_batch(shifted, PURE, np.random.default_rng(0))
+    level = batch.clip.noise_levels[:, -1]
+    starts = (batch.clip.noise_levels[:, 0] == 0).nonzero()[:, 0]
+    assert 0 < len(starts) < len(level)
+    assert all(0.2 <= t <= 0.8 for t in level[starts].tolist())
+    flow = batch.noise - batch.clean
+    t = level[:, None, None, None]
+    ends = batch.clip.latents[:, -1] - t * flow[:, -1]
+    torch.testing.assert_close(ends, batch.clean[:, -1], atol=1e-5, rtol=1e-5)
+    slot, noisy = batch.clip.latents[starts, 0], batch.clip.latents[starts, -1]
+    # What is left beside the recalled frame is noise of unit variance.
+    t = t[starts]
+    rest = (noisy - (1 - t) * slot) / t
+    assert float(rest.std()) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("make", [retrieval, temp_lora])
+def test_controls_never_read_their_own_answer(make):
+    queries = asked(make)
+    rng = np.random.default_rng(0)
+    config = replace(PURE, reading="none")
+    batch, adapter = question_batch(queries, config, rng)
+    assert not adapter
+    if not queries.adapter:
+        assert (batch.clip.noise_levels[:, 0] == 1).all()
+        config = replace(PURE, reading="wrong_episode", from_recalled=0.0)
+        batch, _ = question_batch(queries, config, rng)
+        for slot, target in zip(batch.clean[:, 0], batch.clean[:, -1], strict=True):
+            own = (queries.target - target).abs().sum(dim=(1, 2, 3)).argmin()
+            read = (queries.recalled - slot).abs().sum(dim=(1, 2, 3)).argmin()
+            silent = not bool(slot.any())
+            assert silent or queries.episode[own] != queries.episode[read]
+
+
+def train(folder, make=retrieval, **options):
+    wordings = [embed_phrases([phrase]) for phrase in PHRASES]
+    config = replace(CONFIG, **options)
+    return train_slow_fast(fresh(), make, episodes(), wordings, folder, config)
+
+
+@pytest.mark.parametrize("make", [retrieval, temp_lora])
+@pytest.mark.parametrize("stored", [True, False])
+def test_training_changes_the_slow_weights_and_says_how_well_memory_is_used(
+    tmp_path, make, stored
+):
+    before = fresh().state_dict()
+    after = train(tmp_path, make, stored=stored, rounds=2).state_dict()
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(after[name], x) for name, x in before.items())
+    lines = (tmp_path / "slow_fast.csv").read_text().splitlines()
+    assert lines[0].startswith("step,loss,skill_0,")
+    assert "error_known,error_unknown" in lines[0]
+    assert len(lines) == 3
+    # Two rounds of two shards, if they are stored.
+    assert len(list(tmp_path.glob("snapshots/*.pt"))) == 4 * stored
+    assert VideoDenoiser.from_pretrained(tmp_path / "denoiser")
+
+
+def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+    unbroken = train(tmp_path / "a").state_dict()
+    step, count = TrainingLoop.step, iter(range(100))
+
+    def killed(loop, *batch):
+        if next(count) == 4:
+            raise KeyboardInterrupt
+        return step(loop, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "b")
+    continued = train(tmp_path / "b").state_dict()
+    assert all(torch.equal(continued[name], x) for name, x in unbroken.items())
+
+
+def test_the_judge_tells_what_is_known_from_what_is_not():
+    queries, config = asked(), replace(PURE, batch_size=64)
+    wordings = [embed_phrases([phrase]) for phrase in PHRASES]
+    errors = evaluate_memory(fresh(), queries, wordings, config)
+    # A random network leaves about what it was given: half the frame, or noise.
+    assert errors["error_known"] < errors["error_unknown"]
+
+
+def test_impossible_values_are_refused():
+    with pytest.raises(ValueError, match="Unknown reading 'memry'. Did you mean"):
+        SlowFastConfig(reading="memry")
+    with pytest.raises(ValueError, match="`batch_size` must be a multiple of"):
+        SlowFastConfig(batch_size=10, groups=3)

@@ -1,0 +1,47 @@
+"""Configuration -> a memory of a world model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+
+from world_model.api import Memory, WorldModel
+from world_model.phrase_space import motions_of
+from world_model.place_matcher import PlaceMatcher, load_matcher
+
+_NOT_OPTIONS = ("name", "context_frames")
+
+
+def build_memory(
+    config: Mapping[str, Any], model: WorldModel, weights: Path, encoder: str
+) -> Memory:
+    """The memory that a `configs/memory` file describes.
+
+    Args:
+        config: Plain values: `name`, `_target_` and options.
+        model: What it remembers for.
+        weights: Folder of the world model; memories by pose find their matcher there.
+        encoder: Fingerprint of the model's autoencoder, which a matcher must fit.
+    """
+    options = {k: v for k, v in config.items() if k not in _NOT_OPTIONS}
+    target = options["_target_"]
+    if target.endswith("NoMemory"):
+        return instantiate(options)
+    if target.endswith("TempLoraMemory"):
+        rule = instantiate(options.pop("rule"), model)
+        return instantiate(options, model, rule)
+    if target.endswith(("PoseMapMemory", "PoseWeightsMemory")):
+        return instantiate(options, model, _matcher(config, model, weights, encoder))
+    return instantiate(options, model)
+
+
+def _matcher(
+    config: Mapping[str, Any], model: WorldModel, weights: Path, encoder: str
+) -> PlaceMatcher:
+    motions = motions_of(
+        model.action_space, config["name"], instead="use memory=temp_lora"
+    )
+    return load_matcher(weights / "matcher", motions=motions, encoder=encoder)
