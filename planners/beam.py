@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 
 from planners.best import better, last_chunk
+from planners.checks import at_least, phrases_of
+from planners.phrases import continuations, may_follow
+from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
-from world_model.phrase_space import PhraseSpace
-from world_model.policy_api import Objective, Plan, Planner
+from world_model.policy_api import Objective, Plan
 
 
-class BeamPlanner(Planner):
+class BeamPlanner(SearchPlanner):
     """Breadth-first search that keeps the `width` best prefixes of each length.
 
     Every prefix is imagined once and continued from its own latents, so that a level
@@ -40,23 +42,11 @@ class BeamPlanner(Planner):
         action_cost: float = 0.02,
         novelty: float = 1.0,
     ) -> None:
-        for name, value in (("width", width), ("depth", depth)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
-        if not isinstance(world_model.action_space, PhraseSpace):
-            raise ValueError(
-                "`beam` searches phrases, got a world model with action space "
-                f"{world_model.action_space}: use a planner for vectors."
-            )
-        self.world_model = world_model
-        self.objective = objective
+        at_least(1, width=width, depth=depth)
+        super().__init__(world_model, objective, longest=depth, action_cost=action_cost)
         self.width = width
-        self.depth = depth
-        self.action_cost = action_cost
         self.novelty = novelty
-        self._inverses = [
-            -1 if i is None else i for i in world_model.action_space.inverses
-        ]
+        self._may_follow = may_follow(phrases_of(world_model.action_space, "beam"))
 
     @torch.no_grad()
     def plan(
@@ -72,8 +62,11 @@ class BeamPlanner(Planner):
         """See `Planner.plan`; `warm_start` is not needed (the search is complete)."""
         beam = self.world_model.start(context)
         best: Plan | None = None
-        for _ in range(min(self.depth, max(1, horizon))):
-            beam = self._grow(beam, memory, generator)
+        for _ in range(self._num_steps(horizon)):
+            parents, actions = continuations(beam.actions, self._may_follow)
+            beam = self.world_model.extend(
+                beam.select(parents), actions, memory=memory, generator=generator
+            )
             last = last_chunk(beam)
             costs = self.objective(last, goal)[:, :, 0]
             whole = costs + self.action_cost * beam.num_steps
@@ -81,29 +74,6 @@ class BeamPlanner(Planner):
             beam = beam.select(self._keep(beam, costs))
         assert best is not None
         return best
-
-    def _grow(
-        self, beam: Rollout, memory: Memory | None, generator: Generators
-    ) -> Rollout:
-        """All continuations of the beam by one action, except undoing the last."""
-        num_actions = len(self._inverses)
-        num_episodes, size = beam.actions.shape[:2]
-        if beam.num_steps == 0:
-            actions = torch.arange(num_actions).expand(num_episodes, -1)
-            parents = torch.zeros_like(actions)
-        else:
-            undo = torch.tensor(self._inverses)[beam.actions[:, :, -1]]
-            choices = torch.arange(num_actions)
-            allowed = choices != undo[..., None]
-            # Each action has at most one inverse: keep as many for every prefix.
-            keep = num_actions - 1 if min(self._inverses) >= 0 else num_actions
-            order = allowed.float().argsort(dim=-1, descending=True, stable=True)
-            actions = order[..., :keep].reshape(num_episodes, -1)
-            parents = torch.arange(size).repeat_interleave(keep)
-            parents = parents.expand(num_episodes, -1)
-        return self.world_model.extend(
-            beam.select(parents), actions, memory=memory, generator=generator
-        )
 
     def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
         """Indices (B, <= width) of the prefixes to continue, greedily diverse."""

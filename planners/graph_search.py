@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from planners.best import better, last_chunk
+from planners.checks import at_least
+from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.odometry import Odometry, Place
 from world_model.phrase_space import motions_of
-from world_model.policy_api import Objective, Plan, Planner
+from world_model.policy_api import Objective, Plan
 
 
 @dataclass
@@ -24,7 +26,7 @@ class _Search:
     reached: set[Place]
 
 
-class GraphSearchPlanner(Planner):
+class GraphSearchPlanner(SearchPlanner):
     """Imagines the shortest way to every place within reach, once.
 
     Sequences that lead to the same pose are equal in the future they allow, so only
@@ -58,17 +60,12 @@ class GraphSearchPlanner(Planner):
         min_change: float = 0.1,
         unknown_cost: float = 0.0,
     ) -> None:
-        for name, value in (("depth", depth), ("width", width)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        at_least(1, depth=depth, width=width)
+        super().__init__(world_model, objective, longest=depth, action_cost=action_cost)
         self._motions = motions_of(
             world_model.action_space, "graph_search", instead="use planner=mpc_beam"
         )
-        self.world_model = world_model
-        self.objective = objective
-        self.depth = depth
         self.width = width
-        self.action_cost = action_cost
         self.min_change = min_change
         self.unknown_cost = unknown_cost
         self._turns = torch.tensor([not (x or y) for x, y, _ in self._motions])
@@ -89,7 +86,7 @@ class GraphSearchPlanner(Planner):
         start = Odometry()
         searches = [_Search([start], {start.place}) for _ in goal.instructions]
         best: Plan | None = None
-        for _ in range(min(self.depth, max(1, horizon))):
+        for _ in range(self._num_steps(horizon)):
             parents, actions, exists = self._branch(searches)
             if not exists.any():
                 break

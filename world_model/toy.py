@@ -1,7 +1,8 @@
-"""The toy world: a dot in a tiny image, whose optimum is known in closed form."""
+"""Toy worlds whose optimum is known in closed form: a dot, and a point for vectors."""
 
 from __future__ import annotations
 
+import gymnasium
 import torch
 from torch import Tensor, nn
 
@@ -73,3 +74,54 @@ def dot_position(images: Tensor) -> Tensor:
 def dot_distance(a: Tensor, b: Tensor) -> Tensor:
     """Fewest actions from images `a` to `b` (..., 3, 8, 8) of the toy world, (...)."""
     return (dot_position(a) - dot_position(b)).abs().sum(dim=-1)
+
+
+class PointWorldModel(WorldModel):
+    """A point in the square [-1, 1]^2 that a vector moves, differentiable.
+
+    An image is the point's coordinates, (2, 1, 1), and its own latent. An action in
+    [-1, 1]^2 moves the point by `STEP` times itself; the point stops at the border. The
+    optimum is known: `point_distance` actions lead from one image to another. Readings
+    are ignored.
+
+    Args:
+        chunk_length: F.
+    """
+
+    STEP = 0.25
+
+    def __init__(self, chunk_length: int = 1) -> None:
+        self.action_space = gymnasium.spaces.Box(-1, 1, (2,))
+        self.chunk_length = chunk_length
+        self.num_context_frames = 2
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """The identity."""
+        return frames
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The identity."""
+        return latents
+
+    def predict(
+        self,
+        context: Context,
+        actions: Tensor,
+        *,
+        reading: Reading | None = None,
+        generator: Generators,
+        all_frames: bool = False,
+    ) -> Prediction:
+        """Moves the point of every candidate in the last frame of the chunk."""
+        assert context.latents is not None
+        before = context.latents[:, :, -1]
+        after = (before + self.STEP * actions[..., None, None]).clamp(-1, 1)
+        num_waiting = self.chunk_length - 1 if all_frames else 0
+        return Prediction(torch.stack([before] * num_waiting + [after], dim=2))
+
+
+def point_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Fewest actions between images (..., 2, 1, 1) of `PointWorldModel`, (...)."""
+    farthest = (a - b).abs().amax(dim=(-3, -2, -1))
+    # Not one more for a rounding error.
+    return (farthest / PointWorldModel.STEP - 1e-4).ceil().long()

@@ -1,0 +1,57 @@
+"""What constructors of planners refuse."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+
+from world_model.phrase_space import PhraseSpace
+
+
+def at_least(minimum: float, **values: float) -> None:
+    """Refuses values below `minimum`.
+
+    Raises:
+        ValueError: If one is smaller, or no number.
+    """
+    for name, value in values.items():
+        if not value >= minimum:
+            raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+
+
+def phrases_of(space: gymnasium.Space, asker: str) -> PhraseSpace:
+    """The space, if its actions are phrases.
+
+    Args:
+        space: Any action space.
+        asker: Which planner needs phrases, for the error.
+
+    Raises:
+        ValueError: If its actions are something else.
+    """
+    if not isinstance(space, PhraseSpace):
+        raise ValueError(
+            f"`{asker}` searches phrases, got a world model with action space {space}: "
+            "use planner/optimizer=icem, which takes vectors too."
+        )
+    return space
+
+
+def box_of(space: gymnasium.Space, asker: str, *, instead: str) -> gymnasium.spaces.Box:
+    """The space, if its actions are bounded vectors of shape (A,).
+
+    Args:
+        space: Any action space.
+        asker: Which planner needs vectors, for the error.
+        instead: What to do otherwise, for the error.
+
+    Raises:
+        ValueError: If its actions are something else.
+    """
+    if isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
+        if np.isfinite([space.low, space.high]).all():
+            return space
+    raise ValueError(
+        f"`{asker}` needs a `Box` of vectors with finite bounds, got a world model "
+        f"with action space {space}: {instead}."
+    )
