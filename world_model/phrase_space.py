@@ -9,6 +9,8 @@ import numpy as np
 
 Motion = tuple[float, float, float]
 """Forward [m], left [m], counter-clockwise turn [degrees], as the robot sees it."""
+NO_ACTION = -1
+"""Stands where an index of an action is expected and there is no action."""
 
 
 class PhraseSpace(gymnasium.spaces.Discrete):
@@ -49,11 +51,34 @@ class PhraseSpace(gymnasium.spaces.Discrete):
                 f"{len(self.motions)} for {len(self.phrases)} phrases."
             )
 
+    @property
+    def inverse_indices(self) -> tuple[int, ...]:
+        """`inverses` for tensors: `NO_ACTION` where nothing undoes an action."""
+        return tuple(NO_ACTION if i is None else i for i in self.inverses)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PhraseSpace) and self.phrases == other.phrases
 
     def __repr__(self) -> str:
         return f"PhraseSpace({list(self.phrases)})"
+
+
+def phrase_space_of(space: gymnasium.Space, asker: str, *, instead: str) -> PhraseSpace:
+    """The space itself, if its actions are phrases.
+
+    Args:
+        space: Any action space.
+        asker: Who needs phrases, for the error.
+        instead: What to do otherwise, for the error.
+
+    Raises:
+        ValueError: If its actions are something else.
+    """
+    if not isinstance(space, PhraseSpace):
+        raise ValueError(
+            f"`{asker}` needs actions that are phrases, got {space}: {instead}."
+        )
+    return space
 
 
 def motions_of(

@@ -1,16 +1,23 @@
-"""What the laws of `world_model.testing` cannot see of anchors and write rules."""
+"""What the laws of `world_model.testing` cannot see: anchors, retrieval, replay."""
 
 from dataclasses import replace
 
 import pytest
 import torch
+from gymnasium.spaces import Box
 
 from world_model.core import Context
 from world_model.memory.anchor import AnchorMemory
-from world_model.memory.keyframes import NO_ACTION, append
+from world_model.memory.conditional_rule import ConditionalRule
+from world_model.memory.keyed_replay_rule import KeyedReplayRule
+from world_model.memory.keyframes import append
+from world_model.memory.paper_rule import PaperRule
 from world_model.memory.retrieval import RetrievalMemory
+from world_model.memory.retrieval_view import RetrievalViewMemory
+from world_model.memory.ridge import RidgeMemory
+from world_model.memory.sequence_rule import SequenceRule
 from world_model.memory.temp_lora import TempLoraMemory
-from world_model.memory.write_rules import KeyedReplayRule, PaperRule
+from world_model.phrase_space import NO_ACTION
 from world_model.testing import random_chunks
 from world_model.toy import DotWorldModel
 
@@ -122,33 +129,9 @@ def test_the_past_is_clean_and_half_of_the_futures_are_high():
     assert high == pytest.approx(0.5 + 0.5 * 0.2, abs=0.03)
 
 
-def test_the_papers_rule_has_one_level_for_all_and_no_action(tiny):
-    rule = PaperRule(tiny, batch_size=3)
-    chunks = random_chunks(tiny)
-    for chunk in chunks:
-        rule.add(chunk)
-    noise = [torch.Generator().manual_seed(i) for i in range(2)]
-    batch = rule.batch(0, [3, 1], noise)
-    expected = torch.cat([chunks[-1].context.frames, chunks[-1].frames], dim=1)
-    assert torch.equal(batch.latents[:, 2], expected[[3, 1]])
-    assert batch.actions is None
-    assert (batch.noise_levels == batch.noise_levels[..., :1]).all()
-    assert batch.noise_levels[..., 0].unique().numel() == 6
-    assert batch.loss_frames.tolist() == [1, 1, 1, 1]
-    assert (batch.num_past, batch.times[0, 0].tolist()) == (2, [0, 0, 0.5, 1])
-
-
-def test_the_papers_memory_keeps_no_latents(tiny):
-    memory = TempLoraMemory(tiny, PaperRule(tiny), rank=1, num_steps=1)
-    chunks = random_chunks(tiny)
-    memory.reset(4, seeds=range(4))
-    memory.write(chunks[0])
-    assert not any(map(torch.is_tensor, vars(memory.rule).values()))
-    assert memory.rule.state() == {}
-    assert not memory.stores_frames
-
-
-@pytest.mark.parametrize("rule", [PaperRule, KeyedReplayRule])
+@pytest.mark.parametrize(
+    "rule", [PaperRule, ConditionalRule, SequenceRule, KeyedReplayRule]
+)
 def test_an_adapter_does_not_depend_on_its_neighbours(tiny, rule):
     def adapter(chunks):
         memory = TempLoraMemory(tiny, rule(tiny), rank=2, num_steps=3)
@@ -237,25 +220,75 @@ def test_a_slot_without_an_anchor_says_so():
     ],
 )
 def test_retrieval_answers_with_the_successor_or_not_at_all(at, action, recalled):
-    memory = RetrievalMemory(DotWorldModel(), max_distance=0.01)
-    keys = walk((0, UP, 1, True), (1, LEFT, 1, False), (2, UP, 3, True))
-    memory.restore({1: keys})
-    context = Context(torch.zeros(1, 1, 0), latents=view(at)[None, None, None])
-    reading = memory.read(replace(context, slots=(1,)), torch.tensor([[action]]))
+    reading = asked(RetrievalMemory, at, action)
     assert reading.frames_recalled
     assert reading.frames_valid.tolist() == [[recalled is not None]]
     if recalled is not None:
         assert torch.equal(reading.frames[0, 0, 0], view(recalled))
 
 
+@pytest.mark.parametrize("action", [UP, DOWN, LEFT, RIGHT])
+@pytest.mark.parametrize(("at", "nearest"), [(0, 0), (1.05, 1), (2.95, 3), (5, None)])
+def test_retrieval_view_answers_with_the_nearest_view_whatever_the_action(
+    at, nearest, action
+):
+    reading = asked(RetrievalViewMemory, at, action)
+    assert not reading.frames_recalled
+    assert reading.frames_valid.tolist() == [[nearest is not None]]
+    if nearest is not None:
+        assert torch.equal(reading.frames[0, 0, 0], view(nearest))
+
+
+def asked(kind, at, action):
+    """What a memory of two segments, one of them with a blocked move, says."""
+    memory = kind(DotWorldModel(), max_distance=0.01)
+    keys = walk((0, UP, 1, True), (1, LEFT, 1, False), (2, UP, 3, True))
+    memory.restore({1: keys})
+    context = Context(torch.zeros(1, 1, 0), latents=view(at)[None, None, None])
+    return memory.read(replace(context, slots=(1,)), torch.tensor([[action]]))
+
+
+@pytest.mark.parametrize("kind", [RetrievalMemory, RetrievalViewMemory])
+def test_only_the_successor_is_claimed_to_be_the_end_of_the_chunk(tiny, kind):
+    memory, chunks = kind(tiny, max_distance=9.0), random_chunks(tiny)
+    memory.reset(4, seeds=range(4))
+    for chunk in chunks:
+        memory.write(chunk)
+    rollout = tiny.rollout(
+        chunks[-1].context,
+        chunks[-1].actions[:, None, None],
+        memory=memory,
+        generator=[torch.Generator().manual_seed(i) for i in range(4)],
+    )
+    assert bool(rollout.recalled.all()) == (kind is RetrievalMemory)
+    assert bool(rollout.recalled.any()) == (kind is RetrievalMemory)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (RetrievalMemory, "`RetrievalMemory` needs .* got Box.*: use memory=anchor"),
+        (RetrievalViewMemory, "`RetrievalViewMemory` needs actions that are phrases"),
+        (RidgeMemory, "`ridge` needs .* phrases, got Box.*: use memory=temp_lora_pap"),
+        (KeyedReplayRule, "`KeyedReplayRule` needs .* got Box.*: use `PaperRule`"),
+    ],
+)
+def test_actions_without_inverses_are_refused(make, text):
+    model = DotWorldModel()
+    model.action_space = Box(-1.0, 1.0, (2,))
+    with pytest.raises(ValueError, match=text):
+        make(model)
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
         (lambda m: RetrievalMemory(m, max_distance=0), "`max_distance` must be posit"),
+        (lambda m: RetrievalViewMemory(m, max_distance=0), "`max_distance` must be p"),
         (lambda m: AnchorMemory(m, num_frames=0), "`num_frames` must be at least 1"),
-        (
-            lambda m: PaperRule(m, batch_size=0),
-            "`batch_size` must be at least 1, got 0",
+        *(
+            (lambda m, rule=rule: rule(m, batch_size=0), "`batch_size` .* 1, got 0")
+            for rule in (PaperRule, ConditionalRule, SequenceRule, KeyedReplayRule)
         ),
         (lambda m: KeyedReplayRule(m, num_new=13), r"in \[0, batch_size=12\], got 13"),
         (

@@ -6,8 +6,8 @@ import torch
 from world_model.api import WorldModel
 from world_model.core import Reading
 from world_model.diffusion.model import VideoDiffusionWorldModel
+from world_model.memory.paper_rule import PaperRule
 from world_model.memory.temp_lora import TempLoraMemory
-from world_model.memory.write_rules import PaperRule
 from world_model.testing import random_chunks
 from world_model.toy import DotWorldModel
 

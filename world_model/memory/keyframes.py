@@ -9,8 +9,8 @@ from torch import Tensor
 
 from world_model.api import WorldModel, with_latents
 from world_model.core import Chunk
+from world_model.phrase_space import NO_ACTION
 
-NO_ACTION = -1
 MOVED = 0.02
 """Mean squared latent change above which an action was not blocked."""
 SAME_VIEW = 1e-4

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, NO_ACTION, Keyframes, append_chunk
-from world_model.phrase_space import PhraseSpace
+from world_model.memory.keyframes import MOVED, Keyframes, append_chunk
+from world_model.phrase_space import NO_ACTION, phrase_space_of
 
 
 class RetrievalMemory(Memory):
@@ -29,20 +29,19 @@ class RetrievalMemory(Memory):
     """
 
     stores_frames: ClassVar[bool] = True
+    _recalls_chunk_end: ClassVar[bool] = True
 
     def __init__(self, world_model: WorldModel, *, max_distance: float = 0.5) -> None:
         if max_distance <= 0:
             raise ValueError(f"`max_distance` must be positive, got {max_distance}.")
-        space = world_model.action_space
-        if not isinstance(space, PhraseSpace):
-            raise ValueError(
-                f"`retrieval` needs actions that are phrases, got {space}: use "
-                "memory=temp_lora."
-            )
+        space = phrase_space_of(
+            world_model.action_space,
+            type(self).__name__,
+            instead="use memory=anchor",
+        )
         self.world_model = world_model
         self.max_distance = max_distance
-        inverses = [NO_ACTION if i is None else i for i in space.inverses]
-        self._inverses = torch.tensor(inverses)
+        self._inverses = torch.tensor(space.inverse_indices)
         self._keys: dict[int, Keyframes] = {}
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
@@ -54,7 +53,7 @@ class RetrievalMemory(Memory):
         append_chunk(self._keys, self.world_model, chunk)
 
     def read(self, context: Context, actions: Tensor) -> Reading | None:
-        """The recalled end of every candidate's next chunk, where there is one."""
+        """What is stored for every candidate's view and action, where there is any."""
         asked = [self._keys.get(slot) for slot in context.memory_slots]
         if not any(asked):
             return None
@@ -68,7 +67,7 @@ class RetrievalMemory(Memory):
         return Reading(
             frames=frames[:, :, None],
             frames_valid=(distances <= self.max_distance).cpu(),
-            frames_recalled=True,
+            frames_recalled=self._recalls_chunk_end,
         )
 
     def snapshot(self) -> dict[int, Keyframes]:
@@ -87,16 +86,22 @@ class RetrievalMemory(Memory):
     def _look_up(
         self, keys: Keyframes | None, views: Tensor, actions: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Successors (N, c, h, w) of the nearest links and their distances (N,)."""
+        """The nearest answers (N, c, h, w) and their distances (N,)."""
         if keys is None:
             return torch.zeros_like(views), views.new_full((len(views),), torch.inf)
-        before, done, after = self._links(keys)
+        stored, answers, fits = self._answers(keys, actions)
         count = views[0].numel()
-        distances = torch.cdist(views.flatten(1), before.flatten(1)).square() / count
-        fits = actions.cpu()[:, None] == done
+        distances = torch.cdist(views.flatten(1), stored.flatten(1)).square() / count
         distances = distances.masked_fill(~fits.to(distances.device), torch.inf)
         nearest = distances.min(dim=1)
-        return after[nearest.indices], nearest.values
+        return answers[nearest.indices], nearest.values
+
+    def _answers(
+        self, keys: Keyframes, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Stored views (M, c, h, w), what each answers, and to which actions (N, M)."""
+        before, done, after = self._links(keys)
+        return before, after, actions.cpu()[:, None] == done
 
     def _links(self, keys: Keyframes) -> tuple[Tensor, Tensor, Tensor]:
         """All (view, action, next view), forwards and backwards."""

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, NO_ACTION, chunk_ends
+from world_model.memory.keyframes import MOVED, chunk_ends
 from world_model.memory.ridge_weights import RidgeWeights
-from world_model.phrase_space import PhraseSpace
+from world_model.phrase_space import NO_ACTION, phrase_space_of
 
 _SEED = 0
 
@@ -54,18 +54,15 @@ class RidgeMemory(Memory):
         for name, value in (("dim", dim), ("width", width), ("penalty", penalty)):
             if value <= 0:
                 raise ValueError(f"`{name}` must be positive, got {value}.")
-        if not isinstance(world_model.action_space, PhraseSpace):
-            raise ValueError(
-                "`ridge` needs actions that are phrases, got "
-                f"{world_model.action_space}: use memory=temp_lora."
-            )
+        space = phrase_space_of(
+            world_model.action_space, "ridge", instead="use memory=temp_lora_paper"
+        )
         self.world_model = world_model
         self.dim = dim
         self.width = width
         self.penalty = penalty
         self.min_known = min_known
-        inverses = world_model.action_space.inverses
-        self._inverses = [NO_ACTION if i is None else i for i in inverses]
+        self._inverses = space.inverse_indices
         self._projection: Tensor | None = None
         self._weights: dict[int, RidgeWeights] = {}
 

@@ -13,18 +13,17 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel, is_adaptable
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import Keyframes
-from world_model.memory.write_rules import WriteRule
+from world_model.memory.write_rule import WriteRule
 
 
 @dataclass(frozen=True)
 class LoraState:
-    """Everything that survives between writes, all slots."""
+    """Everything that survives between writes, all slots; `rule` is its `state()`."""
 
     vectors: tuple[Tensor, ...]
     optimizers: tuple[dict[str, Any], ...]
     generators: tuple[Tensor, ...]
-    keyframes: dict[int, Keyframes]
+    rule: dict[int, Any]
     is_written: bool
 
 
@@ -149,15 +148,14 @@ class TempLoraMemory(Memory):
             slot.optimizer.load_state_dict(copy.deepcopy(optimizer))
             slot.generator.set_state(randomness)
             self._slots.append(slot)
-        self.rule.load(state.keyframes)
+        self.rule.load(state.rule)
         self._is_written = state.is_written
 
     @property
     def num_bytes(self) -> int:
-        """Adapter, Adam's two moments and the longest replay of an episode."""
+        """Adapter, Adam's two moments and what the rule keeps of the fullest slot."""
         adapter = max((slot.vector.nbytes for slot in self._slots), default=0)
-        keys = self.rule.state().values()
-        return 3 * adapter + max((x.num_bytes for x in keys), default=0)
+        return 3 * adapter + self.rule.num_bytes
 
     def _initial(self, generator: torch.Generator) -> Tensor:
         """The vector of a fresh adapter: per layer A, then B."""

@@ -1,0 +1,74 @@
+"""`configs/memory`: what each file makes, and in what the ablations differ."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from world_model.memory.build import build_memory
+from world_model.plain import plain
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+STORE_FRAMES = {
+    "none": False,
+    "window": False,
+    "anchor": True,
+    "retrieval": True,
+    "retrieval_view": True,
+    "ridge": False,
+    "temp_lora": True,
+    "temp_lora_guided": True,
+    "temp_lora_paper": False,
+    "temp_lora_text": False,
+    "temp_lora_frame": False,
+    "temp_lora_sequence": True,
+}
+MEMORY = "world_model.memory"
+
+
+def config(name):
+    with initialize_config_dir(str(CONFIGS), version_base=None):
+        return plain(compose("eval", [f"memory={name}"]).memory)
+
+
+@pytest.mark.parametrize("name", STORE_FRAMES)
+def test_a_file_makes_a_memory_that_says_what_it_stores(tiny, name):
+    memory = build_memory(config(name), tiny, CONFIGS, "")
+    assert config(name)["name"] == name
+    assert memory.stores_frames == STORE_FRAMES[name]
+    memory.reset(2, seeds=(0, 1))
+
+
+def test_the_papers_values():
+    assert config("temp_lora_paper") == {
+        "name": "temp_lora_paper",
+        "_target_": f"{MEMORY}.temp_lora.TempLoraMemory",
+        "rank": 32,
+        "learning_rate": 1e-4,
+        "num_steps": 1,
+        "rule": {"_target_": f"{MEMORY}.paper_rule.PaperRule", "batch_size": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "difference"),
+    [
+        (
+            "temp_lora_text",
+            "temp_lora_paper",
+            {"rule": f"{MEMORY}.conditional_rule.ConditionalRule"},
+        ),
+        (
+            "temp_lora_sequence",
+            "temp_lora_paper",
+            {"rule": f"{MEMORY}.sequence_rule.SequenceRule"},
+        ),
+        ("temp_lora_frame", "temp_lora_paper", {"context_frames": 1}),
+        ("temp_lora_guided", "temp_lora", {"guidance": 1.0}),
+    ],
+)
+def test_an_ablation_differs_in_one_thing(name, base, difference):
+    expected = config(base) | {"name": name}
+    for key, value in difference.items():
+        expected[key] = expected[key] | {"_target_": value} if key == "rule" else value
+    assert config(name) == expected
