@@ -57,7 +57,7 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
 
     Args:
         domain: Name of the domain.
-        task: Name of the task.
+        task: Name of the task, see `envs.tasks.find_task`.
         split: "train", "val" or "test"; their seeds are disjoint.
         goal: "language"; or "given_image", which shows the view at the nearest goal
             pose and makes another, easier question of the task.
@@ -89,7 +89,7 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         self.action_space = self.domain.action_space
         image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
         entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": _WORDS}
-        if task == "return_home" or goal == "given_image":
+        if self.task.shows_image or goal == "given_image":
             entries["goal_image"] = image
         self.observation_space = spaces.Dict(entries)
 

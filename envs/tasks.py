@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 
@@ -68,9 +70,11 @@ class Task(abc.ABC):
 
     Attributes:
         name: Short name, e.g. "find_seen".
+        shows_image: True if its challenges have a goal image.
     """
 
     name: str
+    shows_image: ClassVar[bool] = False
 
     @abc.abstractmethod
     def candidates(
@@ -99,6 +103,7 @@ class ReturnHome(Task):
     """Come back to where the tour began; everyone is shown the tour's first image."""
 
     name = "return_home"
+    shows_image = True
 
     def candidates(
         self, domain: Domain, tour: Tour, rng: np.random.Generator
@@ -149,9 +154,30 @@ TASKS: dict[str, Task] = {t.name: t for t in (FindSeen(), ReturnHome())}
 def find_task(name: str) -> Task:
     """The task of that name.
 
+    Args:
+        name: One of `TASKS`, or where a `Task` of one's own is, "package.module.Class".
+
     Raises:
         ValueError: If there is none.
     """
-    if name not in TASKS:
+    if name in TASKS:
+        return TASKS[name]
+    if "." not in name:
         raise unknown_name("task", name, TASKS)
-    return TASKS[name]
+    module, _, attribute = name.rpartition(".")
+    try:
+        task = getattr(import_module(module), attribute)()
+    except Exception as error:  # whatever a plug-in's module may raise
+        found = f"{type(error).__name__}: {error}"
+        raise _no_task(name, found) from error
+    if not isinstance(task, Task):
+        raise _no_task(name, f"a {type(task).__name__}")
+    return task
+
+
+def _no_task(name: str, found: str) -> ValueError:
+    return ValueError(
+        f"`task.kind={name}` must be the path of a class that derives from "
+        f"`envs.tasks.Task` and is made without arguments, got {found}: correct the "
+        "task's YAML file or install its package again."
+    )

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from eval.make_part import expect, instantiate_node, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel
 from world_model.errors import unknown_name
 from world_model.plain import plain
-from world_model.policy_api import Objective, Policy
+from world_model.policy_api import Objective, Planner, Policy
 
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
+    from eval.episode_metric import EpisodeMetric
     from world_model.classifier import GoalClassifier
     from world_model.diffusion.model import VideoDiffusionWorldModel
 
 WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
+_NEEDED = {
+    "planner": "name _target_",
+    "memory": "name _target_",
+    "world_model": "name",
+    "objective": "_target_",
+    "task": "name domain kind",
+}
+"""What the configuration of a group must give."""
+READS_WORDS = "planners.objectives.SuccessClassifier"
+"""The objective that is made from a classifier and takes no goal image."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Parts:
         memory: The policy's memory, or None.
         world_model: The metered model, or None.
         objective: The planner's objective, or None.
+        metrics: Columns of one's own.
         device: Where the world model runs, or None.
     """
 
@@ -44,6 +57,7 @@ class Parts:
     world_model: MeteredWorldModel | None = None
     objective: Objective | None = None
     device: str | None = None
+    metrics: tuple[EpisodeMetric, ...] = ()
 
 
 def check(cfg: DictConfig) -> None:
@@ -66,9 +80,8 @@ def check(cfg: DictConfig) -> None:
         )
     if cfg.goal not in GOALS:
         raise unknown_name("goal", cfg.goal, GOALS)
-    if cfg.goal == "given_image" and not cfg.objective["_target_"].endswith(
-        "GoalImage"
-    ):
+    _check_groups(cfg)
+    if cfg.goal == "given_image" and cfg.objective["_target_"] == READS_WORDS:
         raise ValueError(
             "`goal=given_image` needs an objective that reads it, got "
             f"{cfg.objective['_target_'].split('.')[-1]}: add objective=goal_image."
@@ -89,51 +102,120 @@ def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[
 
 
 def build(cfg: DictConfig) -> Parts:
-    """Makes the parts of a run."""
+    """Makes the parts of a run.
+
+    Raises:
+        ValueError: If a part cannot be made; a plug-in's error names the plug-in.
+    """
     from envs.memory_task_env import MemoryTaskEnv
-    from world_model.memory.build import build_memory
 
     def make_env() -> MemoryTaskEnv:
         return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
 
+    metrics = build_metrics(cfg)
     if "planner" not in cfg.planner:
-        policy = _instantiate(cfg.planner, domain=cfg.task.domain, task=cfg.task.kind)
-        return Parts(policy, make_env)
+        return Parts(build_policy(cfg), make_env, metrics=metrics)
     model = MeteredWorldModel(build_world_model(cfg))
-    objective = build_objective(cfg, model)
-    folder = weights(cfg, cfg.task.domain)
-    memory = build_memory(plain(cfg.memory), model, folder, _encoder(model))
-    planner = _instantiate(cfg.planner.planner, model, objective)
-    policy = instantiate(
-        {"_target_": cfg.planner["_target_"], "replan_every": cfg.planner.replan_every},
-        model,
-        memory,
-        planner,
-    )
+    objective = _checked_objective(cfg, build_objective(cfg, model))
+    memory = make_memory(cfg, model)
+    planner = _checked_planner(cfg, model, build_planner(cfg, model, objective))
+    policy = make_part("planner", cfg.planner, Policy, model, memory, planner)
     device = str(getattr(model.inner, "device", "cpu"))
-    return Parts(policy, make_env, memory, model, objective, device)
+    return Parts(policy, make_env, memory, model, objective, device, metrics)
+
+
+def build_policy(cfg: DictConfig) -> Policy:
+    """The policy of a `cfg.planner` that plans nothing."""
+    domain, task = cfg.task.domain, cfg.task.kind
+    return make_part("planner", cfg.planner, Policy, domain=domain, task=task)
+
+
+def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
+    """The memory of `cfg.memory`."""
+    from world_model.memory.build import build_memory
+
+    folder = weights(cfg, cfg.task.domain)
+    with naming("memory", cfg.memory):
+        memory = build_memory(plain(cfg.memory), model, folder, _encoder(model))
+        return expect(memory, Memory)
+
+
+def build_planner(cfg: DictConfig, model: WorldModel, objective: Objective) -> Planner:
+    """The planner inside `cfg.planner`."""
+    node = cfg.planner.planner
+    with naming("planner", cfg.planner, node):
+        return expect(instantiate_node(node, model, objective), Planner)
+
+
+def build_metrics(cfg: DictConfig) -> tuple[EpisodeMetric, ...]:
+    """The metrics of `cfg.metric`, if any were chosen.
+
+    Raises:
+        ValueError: If one has the name of a standard column.
+    """
+    from eval.metric import METRICS
+
+    chosen = cfg.get("metric") or {}
+    for name in chosen:
+        if name in METRICS:
+            raise ValueError(
+                f"`metric` must have a name of its own, got {name}, a standard column: "
+                "rename it in its YAML file and its class."
+            )
+    return tuple(build_metric(name, node) for name, node in chosen.items())
+
+
+def build_metric(name: str, node: DictConfig) -> EpisodeMetric:
+    """One metric; `name` is its key in the configuration and its column.
+
+    Raises:
+        ValueError: If the metric calls itself otherwise.
+    """
+    from eval.episode_metric import EpisodeMetric
+
+    metric = make_part("metric", node, EpisodeMetric, name=name)
+    if metric.name != name:
+        raise ValueError(
+            f"`metric={name}` must be a metric of that name, got {metric.name}: use "
+            "one name in its class and its YAML file."
+        )
+    return metric
 
 
 def build_world_model(cfg: DictConfig) -> WorldModel:
-    """The world model of `cfg.world_model`."""
+    """The world model of `cfg.world_model`: a class of one's own, or a built-in one.
+
+    Raises:
+        ValueError: If it does not speak the actions of the task's domain.
+    """
+    if "_target_" in cfg.world_model:
+        model = make_part("world_model", cfg.world_model, WorldModel)
+        _check_actions(model, cfg)
+        return model
+    return _simulator(cfg) if cfg.world_model.name == "simulator" else _shipped(cfg)
+
+
+def _simulator(cfg: DictConfig) -> WorldModel:
+    from envs.simulator_model import SimulatorModel
     from world_model.diffusion.model import VideoDiffusionWorldModel
 
     domain = cfg.task.domain
-    if cfg.world_model.name == "simulator":
-        from envs.simulator_model import SimulatorModel
+    codec = VideoDiffusionWorldModel.from_pretrained(weights(cfg, domain))
+    _check_domain(codec, cfg)
+    return SimulatorModel(domain, codec=codec)
 
-        codec = VideoDiffusionWorldModel.from_pretrained(weights(cfg, domain))
-        _check_domain(codec, cfg)
-        return SimulatorModel(domain, codec=codec)
+
+def _shipped(cfg: DictConfig) -> WorldModel:
+    from world_model.diffusion.model import VideoDiffusionWorldModel
+
+    options = cfg.world_model
     model = VideoDiffusionWorldModel.from_pretrained(
-        weights(cfg, domain),
-        device=_device(cfg.world_model.device),
-        num_context_frames=cfg.memory.get(
-            "context_frames", cfg.world_model.num_context_frames
-        ),
-        num_sampling_steps=cfg.world_model.num_sampling_steps,
-        precision=cfg.world_model.precision,
-        recall_strength=cfg.world_model.recall_strength,
+        weights(cfg, cfg.task.domain),
+        device=_device(options.device),
+        num_context_frames=cfg.memory.get("context_frames", options.num_context_frames),
+        num_sampling_steps=options.num_sampling_steps,
+        precision=options.precision,
+        recall_strength=options.recall_strength,
     )
     _check_domain(model, cfg)
     return model
@@ -146,11 +228,12 @@ def weights(cfg: DictConfig, domain: str) -> Path:
 
 def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
     """The objective of `cfg.objective`."""
-    target = cfg.objective["_target_"]
-    if target.endswith("SuccessClassifier"):
+    if cfg.objective["_target_"] == READS_WORDS:
         folder = weights(cfg, cfg.task.domain) / "classifier"
-        return _instantiate(cfg.objective, load_classifier(folder))
-    return _instantiate(cfg.objective, model)
+        classifier = load_classifier(folder)
+        _check_latents(classifier, model, cfg)
+        return instantiate_node(cfg.objective, classifier)
+    return make_part("objective", cfg.objective, Objective, model)
 
 
 def load_classifier(folder: Path) -> GoalClassifier:
@@ -180,6 +263,26 @@ def load_classifier(folder: Path) -> GoalClassifier:
         ) from error
 
 
+def _checked_planner(cfg: DictConfig, model: WorldModel, planner: Planner) -> Planner:
+    """The planner; if it is a plug-in's, one whose plans are checked."""
+    from eval.checked_planner import CheckedPlanner
+
+    node = cfg.planner.planner
+    if is_ours(node):
+        return planner
+    named = partial(naming, "planner", cfg.planner, node)
+    return CheckedPlanner(planner, model.action_space, named)
+
+
+def _checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
+    """The objective; if it is a plug-in's, one whose costs are checked."""
+    from eval.checked_objective import CheckedObjective
+
+    if is_ours(cfg.objective):
+        return objective
+    return CheckedObjective(objective, partial(naming, "objective", cfg.objective))
+
+
 def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
     """Refuses weights that were trained on another domain than the task's."""
     if model.config.domain != cfg.task.domain:
@@ -190,10 +293,52 @@ def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
         )
 
 
-def _instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
-    options = plain(node)
-    options.pop("name", None)
-    return instantiate(options, *args, **kwargs)
+def _check_actions(model: WorldModel, cfg: DictConfig) -> None:
+    """Refuses a model of one's own that was made for another domain."""
+    from envs.domains import domain_class
+
+    domain = domain_class(cfg.task.domain)
+    theirs = (domain.action_space, domain.chunk_length)
+    if (model.action_space, model.chunk_length) != theirs:
+        raise ValueError(
+            f"`world_model={cfg.world_model.name}` must have the actions of "
+            f"{domain.id}, {domain.action_space}, and {domain.chunk_length} frames per "
+            f"action, got {model.action_space} and {model.chunk_length}: choose "
+            "another task or correct the model."
+        )
+
+
+def _check_latents(
+    classifier: GoalClassifier, model: WorldModel, cfg: DictConfig
+) -> None:
+    """Refuses a classifier of other latents than the model's."""
+    import torch
+
+    from envs.domains import domain_class
+
+    height, width, channels = domain_class(cfg.task.domain).frame_shape
+    device = getattr(model, "device", "cpu")
+    latents = model.encode(torch.zeros(1, channels, height, width, device=device))
+    size = classifier.config["latent_size"]
+    wanted = (classifier.config["latent_channels"], size, size)
+    if tuple(latents.shape[1:]) != wanted:
+        raise ValueError(
+            f"`objective=success_classifier` must be trained on the latents of the "
+            f"world model, {tuple(latents.shape[1:])}, got {wanted}: use another "
+            "objective or let `world_model.weights` name a folder with a classifier."
+        )
+
+
+def _check_groups(cfg: DictConfig) -> None:
+    """Refuses configurations, of plug-ins say, that lack what every one has."""
+    for group, keys in _NEEDED.items():
+        for key in keys.split():
+            if key not in cfg[group]:
+                raise ValueError(
+                    f"Every configuration of `{group}` must give `{key}`, got only "
+                    f"{', '.join(map(str, cfg[group])) or 'nothing'}: add it to the "
+                    "YAML file."
+                )
 
 
 def _encoder(model: MeteredWorldModel) -> str:

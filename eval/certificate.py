@@ -33,6 +33,7 @@ from eval.leaderboard import format_seeds, incomparable, refusals  # noqa: E402
 from eval.names import check_group_names  # noqa: E402
 from eval.record import RunRecord, write_atomically  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
+from world_model.plugins import register_configs  # noqa: E402
 
 ROWS = ("noop", "random", "open_loop", "reverse_log", "expert_no_memory")
 """Policies that keep nothing of what the tour showed."""
@@ -244,4 +245,5 @@ if __name__ == "__main__":
         check_group_names(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"error: {error}")
+    register_configs()
     main()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from hydra.errors import HydraException
 
 USER_ERRORS = (ValueError, OSError, RuntimeError, HydraException)
 """What bad input raises; anything else is a bug and keeps its traceback."""
+
+
+class PluginError(ValueError):
+    """An error of a plug-in, whose message names it."""
 
 
 def one_line(error: BaseException) -> str:
@@ -17,3 +24,19 @@ def one_line(error: BaseException) -> str:
     while isinstance(error, HydraException) and error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())
+
+
+def described(error: BaseException) -> str:
+    """What went wrong first, and where, e.g. "KeyError: 'x' (at planner.py:12)".
+
+    For errors of others' code, whose message alone may say little. The message of a
+    broken law says enough.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    if isinstance(error, AssertionError) and text.startswith("Broken law"):
+        return text
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"{type(error).__name__}: {text} (at {where})"

@@ -53,7 +53,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         for name, config in configs.items()
     }
     device = next(iter(runs.values())).device or "cpu"
-    made_by = provenance(device=device, overrides=overrides)
+    made_by = provenance(device=device, overrides=overrides, config=plain(cfg))
     folder = _open_folder(cfg, made_by)
     lines = _recorded(folder)
     for batch in track(_batches(cfg), description="recall"):

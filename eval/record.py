@@ -71,7 +71,7 @@ class RunRecord:
         else:
             write_atomically(self.run_path, json.dumps(run, indent=2) + "\n")
         if not self.episodes_path.exists():
-            write_atomically(self.episodes_path, ",".join(COLUMNS) + "\n")
+            write_atomically(self.episodes_path, ",".join(self.columns) + "\n")
         self.rows()  # A damaged file is reported now, not after hours of work.
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -84,7 +84,7 @@ class RunRecord:
             ValueError: If the row does not fit or its seed is recorded already.
             OSError: If it cannot be written; the record is then as before.
         """
-        line = _format_row(row)
+        line = _format_row(row, self.columns)
         with _clear_errors(self.episodes_path), _locked(self.episodes_path) as file:
             os.ftruncate(file, len(self._whole_lines()))
             if row["seed"] not in self.remaining_seeds():
@@ -93,6 +93,11 @@ class RunRecord:
                     f"in {self.directory}: run only `remaining_seeds()`."
                 )
             _append_whole(file, line.encode())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of episodes.csv: `COLUMNS`, then the run's plug-in metrics."""
+        return (*COLUMNS, *self.run()["config"].get("metric", {}))
 
     def run(self) -> dict[str, Any]:
         """The content of run.json.
@@ -116,12 +121,16 @@ class RunRecord:
             ValueError: If a line is damaged or the columns are not today's.
         """
         lines = list(csv.reader(self._whole_lines().decode().splitlines()))
-        if lines and tuple(lines[0]) != COLUMNS:
+        columns = self.columns
+        if lines and tuple(lines[0]) != columns:
             raise ValueError(
-                f"{self.episodes_path} must have the columns {','.join(COLUMNS)}, "
+                f"{self.episodes_path} must have the columns {','.join(columns)}, "
                 f"got {','.join(lines[0])}: it was made by another version."
             )
-        return [self._parse(number, cells) for number, cells in enumerate(lines)][1:]
+        return [
+            self._parse(number, cells, columns)
+            for number, cells in enumerate(lines[1:], start=2)
+        ]
 
     def video(self) -> dict[str, Any]:
         """The content of video.json; empty if nothing was measured."""
@@ -144,17 +153,15 @@ class RunRecord:
         content = self.episodes_path.read_bytes()
         return content[: content.rfind(b"\n") + 1]
 
-    def _parse(self, number: int, cells: list[str]) -> Row:
-        if number == 0:
-            return {}
+    def _parse(self, line: int, cells: list[str], columns: tuple[str, ...]) -> Row:
         try:
             int(cells[0])
             values = [float(cell) if cell else None for cell in cells]
-            return dict(zip(COLUMNS, values, strict=True))
+            return dict(zip(columns, values, strict=True))
         except (ValueError, IndexError):
             raise ValueError(
-                f"Line {number + 1} of {self.episodes_path} must hold "
-                f"{len(COLUMNS)} numbers, got {','.join(cells)!r}: delete that line; "
+                f"Line {line} of {self.episodes_path} must hold "
+                f"{len(columns)} numbers, got {','.join(cells)!r}: delete that line; "
                 "its episode is then run again."
             ) from None
 
@@ -195,17 +202,17 @@ def write_atomically(path: Path, text: str) -> None:
             raise
 
 
-def _format_row(row: Mapping[str, Any]) -> str:
-    unknown = sorted(set(row) - set(COLUMNS))
+def _format_row(row: Mapping[str, Any], columns: tuple[str, ...]) -> str:
+    unknown = sorted(set(row) - set(columns))
     if unknown or isinstance(row.get("seed"), float | None):
         raise ValueError(
             "A row must hold a whole `seed` and otherwise only metrics, got "
             f"seed={row.get('seed')} and unknown {unknown}: known are "
-            f"{', '.join(COLUMNS)}."
+            f"{', '.join(columns)}."
         )
     for name, metric in METRICS.items():
         metric.check(row.get(name))
-    return ",".join(_format_cell(row.get(name)) for name in COLUMNS) + "\n"
+    return ",".join(_format_cell(row.get(name)) for name in columns) + "\n"
 
 
 def _format_cell(value: Any) -> str:

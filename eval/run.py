@@ -22,6 +22,7 @@ from omegaconf import DictConfig  # noqa: E402
 from eval.errors import USER_ERRORS, one_line  # noqa: E402
 from eval.names import check_group_names  # noqa: E402
 from world_model.errors import unknown_name  # noqa: E402
+from world_model.plugins import register_configs  # noqa: E402
 
 if TYPE_CHECKING:
     from eval.session import Session
@@ -104,6 +105,8 @@ def _report(sessions: list[Session]) -> None:
     rows = pd.DataFrame([summarise(s.record) for s in sessions])
     note = f"demo, n={cfg.episodes}" if cfg.episodes < MIN_EPISODES else ""
     print_tables(rows, note=note)
+    for session in sessions:
+        _print_own_metrics(session)
     print_committed(cfg.task.name)
     if cfg.video and len(sessions) == 2:
         print(f"video:   {write_side_by_side(*(s.record.directory for s in sessions))}")
@@ -111,9 +114,23 @@ def _report(sessions: list[Session]) -> None:
         print(f"results: {session.record.directory}")
 
 
+def _print_own_metrics(session: Session) -> None:
+    """A line per column of one's own: value, 95 % interval if any, and unit."""
+    from eval.leaderboard import row_name
+
+    row, episodes = row_name(session.record.run()), session.record.rows()
+    for metric in session.parts.metrics:
+        found = metric.aggregate([episode[metric.name] for episode in episodes])
+        text = "no value" if found is None else f"{found.value:.3g} {metric.unit}"
+        if found is not None and found.low is not None:
+            text = f"{text.strip()} [{found.low:.3g}, {found.high:.3g}]"
+        print(f"{metric.name} of {row}: {text.strip()}")
+
+
 if __name__ == "__main__":
     try:
         check_group_names(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"error: {error}")
+    register_configs()
     main()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.plugin_code import plugin_code
 from world_model.provenance import provenance as surroundings
 
 PROTOCOL_VERSION = "1"
@@ -89,8 +90,12 @@ def canonical_json(value: Any) -> str:
 
 
 def code_name(made_by: Mapping[str, Any]) -> str:
-    """Few characters that differ between revisions and uncommitted changes."""
-    return (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7]
+    """Few characters that differ between revisions, changes and plug-ins' code."""
+    plugins = made_by.get("plugins")
+    others = config_digest(plugins)[:7] if plugins else ""
+    return (
+        (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7] + others
+    )
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
@@ -98,12 +103,19 @@ def config_digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(dict(config)).encode()).hexdigest()[:8]
 
 
-def provenance(*, device: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """What a run is made with: code, libraries, machine and command.
+def provenance(
+    *,
+    device: str,
+    overrides: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a run is made with: code, libraries, machine, command and plug-ins.
 
     Args:
         device: The torch device the models run on, e.g. "cpu" or "cuda:0".
         overrides: The command line's configuration, e.g. ["planner=mpc"].
+        config: The resolved configuration; code of others that it names is recorded.
     """
     command = shlex.join(["python", "-m", "eval.run", *overrides])
-    return {**surroundings(device=device), "command": command}
+    made = {**surroundings(device=device), "command": command}
+    return made | {"plugins": plugin_code(config)} if config else made

@@ -13,6 +13,7 @@ from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build
 from eval.evaluate import Episode, run_episodes
 from eval.imagine import Imagined, imagine_paths
+from eval.make_part import naming
 from eval.recall_scores import recall_scores
 from eval.record import RunRecord
 from eval.run_spec import RunSpec, code_name, provenance
@@ -85,7 +86,16 @@ class Session:
         missing = set(self.record.remaining_seeds())
         for episode in episodes:
             if episode.seed in missing:
-                self.record.append(episode.row())
+                self.record.append(episode.row() | self._measure(episode))
+
+    def _measure(self, episode: Episode) -> dict[str, float | None]:
+        """The columns of the run's own metrics."""
+        values = {}
+        for metric in self.parts.metrics:
+            with naming("metric", self.cfg.metric[metric.name], name=metric.name):
+                values[metric.name] = metric.measure(episode)
+                metric.check(values[metric.name])
+        return values
 
     def _run_batch(
         self,
@@ -134,7 +144,7 @@ class Session:
             seeds=tuple(range(cfg.first_seed, cfg.first_seed + cfg.episodes)),
         )
         device = "cpu" if parts.device is None else parts.device
-        made_by = provenance(device=device, overrides=overrides)
+        made_by = provenance(device=device, overrides=overrides, config=spec.config)
         # Another revision is another record: the directory says so.
         code = code_name(made_by)
         record = RunRecord(Path(cfg.outputs) / f"{spec.run_id}-{code}")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import weights
 from eval.evaluate import Episode, watch_tours
+from eval.plugin_code import plugin_code
 from eval.run_spec import canonical_json
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
@@ -54,6 +55,9 @@ class TourCache:
             "world_model": plain(cfg.world_model),
             "weights": digest.hexdigest(),
             "code": code_state(),
+            "plugins": plugin_code(
+                {"memory": plain(cfg.memory), "world_model": plain(cfg.world_model)}
+            ),
             "threads": torch.get_num_threads(),
             "device": device,
         }

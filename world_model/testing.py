@@ -95,16 +95,16 @@ def shapes_and_values(model: WorldModel, context: Context) -> None:
     batch = context.actions.shape[0]
     for all_frames, length in ((False, 1), (True, model.chunk_length)):
         out = _rollout(model, context, all_frames=all_frames)
-        _require(out.latents.shape[:4] == (batch, 3, 2, length), law)
-        _require(bool(out.frames.isfinite().all()), law)
-        _require(bool((out.frames.abs() <= 1).all()), law)
-        _require(model.encode(out.frames).shape == out.latents.shape, law)
+        require(out.latents.shape[:4] == (batch, 3, 2, length), law)
+        require(bool(out.frames.isfinite().all()), law)
+        require(bool((out.frames.abs() <= 1).all()), law)
+        require(model.encode(out.frames).shape == out.latents.shape, law)
 
 
 def same_noise_same_rollout(model: WorldModel, context: Context) -> None:
     """Two rollouts with equal generators are bit-identical."""
     a, b = _rollout(model, context), _rollout(model, context)
-    _require(_equal(a.latents, b.latents), "same generator, same rollout")
+    require(equal(a.latents, b.latents), "same generator, same rollout")
 
 
 def rollouts_change_nothing(model: WorldModel, context: Context) -> None:
@@ -114,7 +114,7 @@ def rollouts_change_nothing(model: WorldModel, context: Context) -> None:
     actions = random_actions(model, *first.latents.shape[:2], seed=3)
     model.extend(first, actions, generator=_generators(len(actions)))
     after = [_weights(model), _values(context), first.latents]
-    _require(_equal(before, after), "a rollout changes nothing")
+    require(equal(before, after), "a rollout changes nothing")
 
 
 def candidates_are_isolated(model: WorldModel, context: Context) -> None:
@@ -123,8 +123,8 @@ def candidates_are_isolated(model: WorldModel, context: Context) -> None:
     actions = random_actions(model, len(context.actions), 3, 2)
     for n in range(3):
         alone = _rollout(model, context, actions=actions[:, n : n + 1]).latents
-        same = _equal(alone[:, 0], together[:, n], ACROSS_LAYOUTS)
-        _require(same, "forked rollouts are isolated")
+        same = equal(alone[:, 0], together[:, n], ACROSS_LAYOUTS)
+        require(same, "forked rollouts are isolated")
 
 
 def episodes_are_isolated(model: WorldModel, context: Context) -> None:
@@ -132,8 +132,8 @@ def episodes_are_isolated(model: WorldModel, context: Context) -> None:
     together = _rollout(model, context).latents
     actions = random_actions(model, len(context.actions), 3, 2)
     alone = _rollout(model, _slots(context, 1), actions=actions[:1]).latents
-    same = _equal(alone[0], together[0], ACROSS_LAYOUTS)
-    _require(same, "episodes of a batch are independent")
+    same = equal(alone[0], together[0], ACROSS_LAYOUTS)
+    require(same, "episodes of a batch are independent")
 
 
 def states_are_for_the_privileged(model: WorldModel, context: Context) -> None:
@@ -143,7 +143,7 @@ def states_are_for_the_privileged(model: WorldModel, context: Context) -> None:
     junk = replace(context, state=tuple(object() for _ in context.actions))
     a, b = _rollout(model, context), _rollout(model, junk)
     law = "only privileged models read simulator state"
-    _require(_equal(a.latents, b.latents) and b.states is None, law)
+    require(equal(a.latents, b.latents) and b.states is None, law)
 
 
 def planning_never_writes(
@@ -153,9 +153,9 @@ def planning_never_writes(
     memory = _written(make, chunks)
     before = copy.deepcopy([_weights(model), memory.snapshot()])
     first = _effect(memory, model, chunks)
-    _require(_equal(before, [_weights(model), memory.snapshot()]), "planning writes")
+    require(equal(before, [_weights(model), memory.snapshot()]), "planning writes")
     law = "planning never writes memory: the same rollout twice"
-    _require(_equal(first, _effect(memory, model, chunks)), law)
+    require(equal(first, _effect(memory, model, chunks)), law)
 
 
 def slow_weights_stay(
@@ -167,7 +167,7 @@ def slow_weights_stay(
     before = copy.deepcopy([_weights(model), _rollout(model, context).latents])
     _effect(_written(make, chunks), model, chunks)
     after = [_weights(model), _rollout(model, context).latents]
-    _require(_equal(before, after), law)
+    require(equal(before, after), law)
 
 
 def reset_forgets(make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]) -> None:
@@ -176,11 +176,11 @@ def reset_forgets(make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]) 
     used = _written(make, chunks)
     used.reset(len(chunks[0].active), seeds=_seeds(chunks))
     used.write(chunks[0])
-    _require(
-        _equal(_effect(fresh, model, chunks), _effect(used, model, chunks)),
+    require(
+        equal(_effect(fresh, model, chunks), _effect(used, model, chunks)),
         "`reset` forgets",
     )
-    _require(used.num_bytes == fresh.num_bytes, "`reset` forgets, also for num_bytes")
+    require(used.num_bytes == fresh.num_bytes, "`reset` forgets, also for num_bytes")
 
 
 def snapshots_are_exact(
@@ -196,12 +196,12 @@ def snapshots_are_exact(
             for chunk in chunks[num_written:]:
                 memory.write(chunk)
             outcomes.append(_effect(memory, model, chunks))
-            _require(_equal(kept, saved), "a snapshot is independent of later writes")
+            require(equal(kept, saved), "a snapshot is independent of later writes")
             memory.restore(saved)
-            same = _equal(before, _effect(memory, model, chunks))
-            _require(same, "`restore` returns to the very state of `snapshot`")
-        _require(
-            _equal(outcomes[0], outcomes[1]),
+            same = equal(before, _effect(memory, model, chunks))
+            require(same, "`restore` returns to the very state of `snapshot`")
+        require(
+            equal(outcomes[0], outcomes[1]),
             "a restored memory goes on as if nothing happened",
         )
 
@@ -221,7 +221,7 @@ def inactive_slots_stay(
             rested.write(chunk)
             skipped.write(chunk)
         a, b = _effect(rested, model, chunks), _effect(skipped, model, chunks)
-        _require(_equal(a[1], b[1], ACROSS_LAYOUTS), law)
+        require(equal(a[1], b[1], ACROSS_LAYOUTS), law)
 
 
 def slots_are_independent(
@@ -244,7 +244,7 @@ def slots_are_independent(
     for among in (chunks, [late, *chunks[1:]]):
         b = _effect(_written(make, among), model, chunks)
         law = "slots are independent of each other"
-        _require(_equal(a[0], b[0], ACROSS_LAYOUTS), law)
+        require(equal(a[0], b[0], ACROSS_LAYOUTS), law)
 
 
 def readers_choose_their_slots(
@@ -260,7 +260,7 @@ def readers_choose_their_slots(
     )
     together = _effect(memory, model, chunks)
     law = "`read` answers for `context.memory_slots`"
-    _require(_equal(alone.latents[0], together[last], ACROSS_LAYOUTS), law)
+    require(equal(alone.latents[0], together[last], ACROSS_LAYOUTS), law)
 
 
 def num_bytes_is_honest(
@@ -273,10 +273,10 @@ def num_bytes_is_honest(
         held = sum(x.nbytes for x in _tensors(memory.snapshot()))
         allowed = memory.num_bytes + SLACK_BYTES
         law = "`num_bytes` counts everything that survives between writes"
-        _require(held <= allowed * len(chunks[0].active), law)
+        require(held <= allowed * len(chunks[0].active), law)
         sizes.append(memory.num_bytes)
     if not memory.stores_frames:
-        _require(len(set(sizes)) == 1, "a memory without frames does not grow")
+        require(len(set(sizes)) == 1, "a memory without frames does not grow")
 
 
 def memory_stays_finite(
@@ -285,7 +285,7 @@ def memory_stays_finite(
     """Neither the state nor what is imagined with it holds NaN or infinity."""
     memory = _written(make, chunks)
     tensors = [*_tensors(memory.snapshot()), _effect(memory, model, chunks)]
-    _require(all(bool(x.isfinite().all()) for x in tensors), "memory stays finite")
+    require(all(bool(x.isfinite().all()) for x in tensors), "memory stays finite")
 
 
 WORLD_MODEL_LAWS = (
@@ -309,9 +309,11 @@ MEMORY_LAWS = (
 )
 
 
-def _require(holds: bool, law: str) -> None:
+def require(holds: bool, law: str, found: object = "") -> None:
+    """Raises an `AssertionError` that names the broken law, and what was found."""
     if not holds:
-        raise AssertionError(f"Broken law: {law}.")
+        got = "" if found == "" else f", got {found}"
+        raise AssertionError(f"Broken law: {law}{got}.")
 
 
 def _rollout(model: WorldModel, context: Context, **options: Any) -> Any:
@@ -375,7 +377,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def _equal(a: Any, b: Any, tolerance: float = 0.0) -> bool:
+def equal(a: Any, b: Any, tolerance: float = 0.0) -> bool:
     """True if all tensors inside `a` and `b` agree."""
     pairs = list(_tensors(a)), list(_tensors(b))
     return len(pairs[0]) == len(pairs[1]) and all(

@@ -61,3 +61,25 @@ def test_home_is_where_the_tour_began(domain):
 def test_an_unknown_task_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match="Unknown task 'find_sen'. Did you mean 'find"):
         find_task("find_sen")
+
+
+def test_a_task_of_ones_own_is_named_by_its_class():
+    assert find_task("envs.tasks.ReturnHome").shows_image
+    assert not find_task("envs.tasks.FindSeen").shows_image
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("no_such.Thing", "ModuleNotFoundError: No module named 'no_such'"),
+        ("envs.tasks.FindSen", "AttributeError: module 'envs.tasks' has no attribute"),
+        ("envs.tasks.Task", "TypeError: Can't instantiate abstract class Task"),
+        ("collections.Counter", "a Counter"),
+    ],
+)
+def test_what_is_no_task_is_refused(name, found):
+    with pytest.raises(ValueError, match="must be the path of a class") as error:
+        find_task(name)
+    assert str(error.value).startswith(f"`task.kind={name}` must be the path of a cla")
+    assert f"got {found}" in str(error.value)
+    assert str(error.value).endswith("or install its package again.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from string import Template
 
 import pytest
 import torch
@@ -13,8 +15,15 @@ from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.plugins import GROUPS
 from world_model.probe import ActionProbe
 from world_model.training.latents import encoder_fingerprint
+
+PARTS = Path(__file__).with_name("parts")
+NUMBERS = count()
+WHOLE = {"top": "", "fault": "pass", "actions": "actions", "costs": "costs"}
+BASES = {"planner": "Planner", "task": "ReturnHome"}
+"""What stands in the holes of `PARTS` where nothing is broken."""
 
 
 def make_scroll_model(**options) -> VideoDiffusionWorldModel:
@@ -80,3 +89,44 @@ def rooms_weights(tmp_path_factory) -> Path:
     probe.save_pretrained(folder / "probe")
     classifier.save_pretrained(folder / "classifier")
     return folder
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a package with one part, broken as asked for; returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(part: str, **holes: str) -> str:
+        kind = "planner" if part == "policy" else part
+        name = f"plugin_{next(NUMBERS)}"
+        values = {
+            **WHOLE,
+            "name": name,
+            "own": name,
+            "base": BASES.get(part, ""),
+        } | holes
+        file = tmp_path / name / "configs" / kind / f"{name}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(fill(f"{part}.yaml", values))
+        (tmp_path / name / "__init__.py").write_text(fill(f"{part}.py", values))
+        announce(tmp_path, kind, name)
+        return name
+
+    return install
+
+
+def fill(file: str, values: dict[str, str]) -> str:
+    return Template((PARTS / f"{file}.txt").read_text()).substitute(values)
+
+
+def announce(site: Path, kind: str, name: str) -> None:
+    """What pip leaves of a distribution with one entry point."""
+    info = site / f"{name}_of_a_stranger-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}-of-a-stranger\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(f"[{GROUPS[kind]}]\n{name} = {name}\n")
+
+
+@pytest.fixture(name="announce")
+def _announce():
+    return announce

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from eval.leaderboard import row_name
 from eval.record import EPISODES_FILE, RunRecord
 
 ROOT = Path(__file__).parents[2]
@@ -177,30 +176,6 @@ def test_impossible_values_are_one_line(
     assert error.startswith(f"error: {message}")
     assert "\n" not in error
     assert not (tmp_path / "outputs").exists()
-
-
-def test_a_planner_of_ones_own_needs_one_class_and_one_file(
-    run, scroll_weights, tmp_path, monkeypatch
-):
-    text = (ROOT / "docs" / "plugins.md").read_text()
-    code, config = re.findall(r"```(?:python|yaml)\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "my_planner.py").write_text(code)
-    (tmp_path / "my_configs" / "planner").mkdir(parents=True)
-    (tmp_path / "my_configs" / "planner" / "my_planner.yaml").write_text(config)
-    monkeypatch.syspath_prepend(tmp_path)
-    error = run(
-        "--config-dir",
-        str(tmp_path / "my_configs"),
-        "planner=my_planner",
-        "task=scroll_find_seen",
-        "memory=none",
-        "episodes=1",
-        f"world_model.weights={scroll_weights}",
-        f"outputs={tmp_path / 'outputs'}",
-    )
-    assert error is None
-    (path,) = (tmp_path / "outputs").iterdir()
-    assert row_name(RunRecord(path).run()) == "my_planner"
 
 
 def remove(folder: Path) -> None:

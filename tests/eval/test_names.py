@@ -12,6 +12,7 @@ from eval.names import check_group_names, choices
         ["+memory=none", "memory.rank=3", "outputs=mpcc", "--help", "episodes=2"],
         ["planner=choice(mpc,random)", "memory=glob(temp*)"],
         ["paired=null", "paired=anchor"],
+        ["metric=[]", "planner/optimizer=icem"],
     ],
 )
 def test_known_names_pass(arguments):
@@ -31,6 +32,9 @@ def test_known_names_pass(arguments):
         ("planner=mpc,randon", "Unknown planner 'randon'. Did you mean 'random'?"),
         ("paired=nnone", "Unknown paired 'nnone'. Did you mean 'none'?"),
         ("planner=", "Unknown planner ''. Available: "),
+        ("planner/optimizer=icemm", "Unknown planner/optimizer 'icemm'. Did you mean "),
+        ("metric=mine", "Unknown metric 'mine'. Available: none."),
+        ("metric=[mine,other]", "Unknown metric 'mine'. Available: none."),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_one(argument, message):

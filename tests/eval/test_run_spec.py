@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.run_spec import RunSpec, canonical_json, provenance, slug
+from eval.run_spec import RunSpec, canonical_json, code_name, provenance, slug
 
 SPEC = RunSpec(
     config={"planner": {"horizon": 4}, "seed": 0},
@@ -82,3 +82,19 @@ def test_provenance_names_code_libraries_machine_and_command():
     assert made["threads"] >= 1
     assert {"revision", "dirty", "changes", "python"} <= set(made)
     json.dumps(made)
+
+
+def test_provenance_holds_the_state_of_others_code(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "a_strangers_module.py"
+    config = {"planner": {"_target_": "a_strangers_module.Planner"}}
+    names = []
+    for text in ("x = 1", "x = 2", "x = 1"):
+        file.write_text(text)
+        made = provenance(device="cpu", config=config)
+        assert made["plugins"].keys() == {"a_strangers_module"}
+        names.append(code_name(made))
+    assert names[0] == names[2] != names[1]
+    plain = provenance(device="cpu", config={"planner": {"_target_": "planners.mpc.X"}})
+    assert plain["plugins"] == {}
+    assert names[0].startswith(code_name(plain))

@@ -1,0 +1,89 @@
+"""The laws of policies that plan nothing, tried in the task's environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from omegaconf import DictConfig
+
+from envs.memory_task_env import MemoryTaskEnv
+from eval.build import build_policy
+from eval.evaluate import run_episodes
+from eval.laws.example import Example
+from world_model.policy_api import Observation, Policy
+from world_model.testing import require
+
+MakePolicy = Callable[[], Policy]
+MakeEnv = Callable[[], MemoryTaskEnv]
+
+
+def examples(cfg: DictConfig) -> list[Example]:
+    """One episode, then two, for the policy of `cfg.planner`."""
+
+    def make() -> Policy:
+        return build_policy(cfg)
+
+    def make_env() -> MemoryTaskEnv:
+        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind)
+
+    make()
+
+    return [
+        Example(f"{cfg.task.name}, seeds {seeds}", (make, make_env, seeds))
+        for seeds in ([0], [0, 1])
+    ]
+
+
+def actions_are_valid(make: MakePolicy, make_env: MakeEnv, seeds: list[int]) -> None:
+    """`act` returns one action of the space for every episode, (B,)."""
+    policy = make()
+    act = policy.act
+
+    def checked(obs: Observation) -> np.ndarray:
+        actions = np.asarray(act(obs))
+        law = f"`act` returns actions of shape ({len(seeds)},)"
+        require(actions.shape == (len(seeds),), law, actions.shape)
+        running = actions[obs.active]
+        law = f"actions are whole numbers from 0 to {num_actions - 1}"
+        whole = np.issubdtype(actions.dtype, np.integer)
+        inside = ((running >= 0) & (running < num_actions)).all()
+        require(bool(whole and inside), law, running.tolist())
+        return actions
+
+    env = make_env()
+    num_actions = int(env.domain.action_space.n)
+    env.close()
+    policy.act = checked  # type: ignore[method-assign]
+    _play(policy, make_env, seeds)
+
+
+def reset_forgets(make: MakePolicy, make_env: MakeEnv, seeds: list[int]) -> None:
+    """The same seeds get the same actions, also from a policy that was used before."""
+    used, fresh = make(), make()
+    first, again = (_play(used, make_env, seeds) for _ in range(2))
+    law = "same seeds, same actions"
+    require(first == _play(fresh, make_env, seeds), law, "others from a fresh policy")
+    require(first == again, "`reset` forgets", f"{first}, then {again}")
+
+
+def episodes_are_independent(
+    make: MakePolicy, make_env: MakeEnv, seeds: list[int]
+) -> None:
+    """An episode's actions do not depend on the other episodes of the batch."""
+    together, alone = (_play(make(), make_env, s)[0] for s in (seeds, seeds[:1]))
+    law = "episodes of a batch are independent"
+    require(together == alone, law, f"{alone} alone and {together} among others")
+
+
+LAWS = (actions_are_valid, reset_forgets, episodes_are_independent)
+
+
+def _play(policy: Policy, make_env: MakeEnv, seeds: Sequence[int]) -> list[list[int]]:
+    """The actions of whole episodes."""
+    envs = [make_env() for _ in seeds]
+    try:
+        return [e.actions for e in run_episodes(policy, envs, seeds)]
+    finally:
+        for env in envs:
+            env.close()

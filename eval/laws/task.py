@@ -1,0 +1,103 @@
+"""The laws of tasks, tried in their domain's simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from omegaconf import DictConfig
+
+from envs.lattice import path_to
+from envs.memory_task_env import MemoryTaskEnv
+from envs.tasks import find_task
+from eval.laws.example import Example
+from world_model.testing import require
+
+MakeEnv = Callable[[], MemoryTaskEnv]
+
+
+def examples(cfg: DictConfig) -> list[Example]:
+    """The first episodes of `cfg.task`.
+
+    Raises:
+        ValueError: If there is no such task.
+    """
+    find_task(cfg.task.kind)
+
+    def make() -> MemoryTaskEnv:
+        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind)
+
+    return [
+        Example(f"{cfg.task.name}, split val, seed {seed}", (make, seed))
+        for seed in range(3)
+    ]
+
+
+def every_seed_gives_an_episode(make: MakeEnv, seed: int) -> None:
+    """A seed gives an episode, always the same one."""
+    with _opened(make, seed) as (env, obs), _opened(make, seed) as (other, again):
+        law = "same seed, same episode"
+        require(env.budget == other.budget, law, f"{env.budget}, {other.budget} steps")
+        for key in obs:
+            require(np.array_equal(obs[key], again[key]), law, f"another {key}")
+
+
+def observations_fit_their_space(make: MakeEnv, seed: int) -> None:
+    """Instructions are lower-case words; a goal image is shown only if it is said."""
+    with _opened(make, seed) as (env, obs):
+        space = env.observation_space
+        assert isinstance(space, spaces.Dict)
+        law = "observations hold what the task says it shows (`shows_image`)"
+        require(sorted(obs) == sorted(space), law, sorted(obs))
+        law = "instructions are at most 80 lower-case letters and spaces"
+        words = obs["instruction"]
+        require(space["instruction"].contains(words), law, repr(words))
+        require(space.contains(obs), "observations are in their space")
+
+
+def no_start_satisfies_the_goal(make: MakeEnv, seed: int) -> None:
+    """Where the test begins the goal is neither reached nor in view."""
+    with _opened(make, seed) as (env, _):
+        challenge = env.challenge
+        require(not challenge.solved(env.domain), "no start satisfies the goal")
+        law = "no start shows what is looked for"
+        require(challenge.hidden(env.domain), law)
+
+
+def the_goal_can_be_reached(make: MakeEnv, seed: int) -> None:
+    """The shortest way to `goal_nodes` ends with success, in the simulator's truth."""
+    with _opened(make, seed) as (env, _):
+        goals = env.challenge.goal_nodes(env.domain)
+        path = path_to(env.domain, env.domain.node, goals) or []
+        law = "`solved` holds at the end of the shortest way, and not before"
+        ends = [env.step(action)[2] for action in path]
+        require(bool(ends) and ends[-1] and not any(ends[:-1]), law, ends)
+
+
+def the_goal_is_one_of_its_rivals(make: MakeEnv, seed: int) -> None:
+    """`rivals` holds the true goal among those that are possible."""
+    with _opened(make, seed) as (env, _):
+        goals = set(env.challenge.goal_nodes(env.domain))
+        rivals = [set(nodes) for nodes in env.challenge.rivals(env.domain)]
+        require(goals in rivals, "`rivals` holds the true goal too", len(rivals))
+
+
+LAWS = (
+    every_seed_gives_an_episode,
+    observations_fit_their_space,
+    no_start_satisfies_the_goal,
+    the_goal_can_be_reached,
+    the_goal_is_one_of_its_rivals,
+)
+
+
+@contextmanager
+def _opened(make: MakeEnv, seed: int) -> Iterator[tuple[MemoryTaskEnv, dict[str, Any]]]:
+    env = make()
+    try:
+        yield env, env.reset(seed=seed)[0]
+    finally:
+        env.close()

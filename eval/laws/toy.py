@@ -1,0 +1,118 @@
+"""`ToyScene`: questions on the toy worlds, the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from world_model.api import Generators, WorldModel
+from world_model.core import Context, Goal, Rollout
+from world_model.phrase_space import PhraseSpace
+from world_model.policy_api import Objective
+from world_model.toy import (
+    DotWorldModel,
+    PointWorldModel,
+    dot_distance,
+    draw_dot,
+    point_distance,
+)
+
+MOTIONS = ((1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0))
+"""How up, down, left and right move the dot."""
+WORDS = "go to the yellow sphere"
+
+
+class ToyDistance(Objective):
+    """Cost of a toy rollout: what is left to the goal image [actions].
+
+    Args:
+        distance: Of two images.
+    """
+
+    def __init__(self, distance: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.distance = distance
+
+    def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
+        """See `Objective.__call__`."""
+        assert goal.images is not None
+        ends = rollout.latents[:, :, :, -1]
+        left = self.distance(ends, goal.images[:, None, None])
+        return left.float() + 0 * ends.mean(dim=(-3, -2, -1))  # keeps gradients
+
+    def success_probability(self, rollout: Rollout, goal: Goal) -> Tensor:
+        """1 where nothing is left, else 0."""
+        return (self(rollout, goal) == 0).float()
+
+
+@dataclass(frozen=True)
+class ToyScene:
+    """A toy world, and how to draw its places.
+
+    Attributes:
+        name: In reports.
+        model: Makes the world.
+        distance: Fewest actions between two images.
+        draw: Makes the image of a place in [0, 1)^2.
+    """
+
+    name: str
+    model: Callable[[], WorldModel]
+    distance: Callable[[Tensor, Tensor], Tensor]
+    draw: Callable[[Tensor], Tensor]
+
+    def objective(self) -> Objective:
+        """What is left to the goal."""
+        return ToyDistance(self.distance)
+
+    def context(self, num_episodes: int) -> Context:
+        """One image (B, 1, C, H, W) each, and no action yet."""
+        space = self.model().action_space
+        shape = (num_episodes, 0, *(space.shape or ()))
+        dtype = torch.float32 if space.shape else torch.int64
+        images = self._places(num_episodes, seed=0)
+        return Context(torch.zeros(shape, dtype=dtype), images[:, None])
+
+    def goal(self, num_episodes: int) -> Goal:
+        """Other places, told in words and by image."""
+        return Goal((WORDS,) * num_episodes, self._places(num_episodes, seed=1))
+
+    def _places(self, count: int, seed: int) -> Tensor:
+        """Images; the first ones do not depend on how many there are."""
+        sources = [torch.Generator().manual_seed(10 * seed + i) for i in range(count)]
+        return torch.stack([self.draw(torch.rand(2, generator=g)) for g in sources])
+
+
+def dot_world() -> DotWorldModel:
+    """The toy world of phrases, whose actions also say how they move."""
+    model = DotWorldModel()
+    model.action_space = dot_space()
+    return model
+
+
+def dot_space() -> PhraseSpace:
+    """The actions of `dot_world`."""
+    space = DotWorldModel().action_space
+    assert isinstance(space, PhraseSpace)
+    return PhraseSpace(space.phrases, space.inverses, motions=MOTIONS)
+
+
+def generators(num_episodes: int) -> Generators:
+    """One source of noise per episode."""
+    return [torch.Generator().manual_seed(seed) for seed in range(num_episodes)]
+
+
+DOTS = ToyScene(
+    "toy world",
+    dot_world,
+    dot_distance,
+    lambda place: draw_dot((DotWorldModel.SIZE * place).long()),
+)
+POINTS = ToyScene(
+    "toy world of vectors",
+    PointWorldModel,
+    point_distance,
+    lambda place: (2 * place - 1)[:, None, None],
+)

@@ -1,0 +1,101 @@
+"""One part of a run from its configuration; a plug-in that fails is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from eval.errors import PluginError, described
+from eval.shadowing import PACKAGES
+from world_model.plain import plain
+
+Part = TypeVar("Part")
+
+
+def make_part(
+    group: str,
+    node: DictConfig,
+    kind: type[Part],
+    *args: Any,
+    name: str | None = None,
+    **kwargs: Any,
+) -> Part:
+    """Makes what a configuration describes.
+
+    Args:
+        group: Its config group, e.g. "objective".
+        node: `_target_` and options; `name` and `planner` are not options.
+        kind: The contract it must derive from.
+        args: Passed on.
+        name: What it is called; by default the node's own name.
+        kwargs: Passed on.
+
+    Raises:
+        PluginError: If a plug-in cannot be made; the message names it.
+    """
+    with naming(group, node, name=name):
+        return expect(instantiate_node(node, *args, **kwargs), kind)
+
+
+@contextmanager
+def naming(
+    group: str,
+    node: DictConfig,
+    inner: DictConfig | None = None,
+    *,
+    name: str | None = None,
+) -> Iterator[None]:
+    """Says which plug-in an error came from; errors of our own parts are left alone.
+
+    Args:
+        group: Its config group.
+        node: Its configuration.
+        inner: The part of it that is used, if it is not all.
+        name: What it is called; by default the node's own name.
+    """
+    try:
+        yield
+    except PluginError:
+        raise  # e.g. of an objective, inside a planner that is none the worse
+    except Exception as error:
+        part = node if inner is None else inner
+        if is_ours(part):
+            raise
+        target = part["_target_"]
+        name = name or node.get("name") or target
+        raise PluginError(
+            f"`{group}={name}` ({target}) must work without an error, got "
+            f"{described(error)}: correct that plug-in; "
+            f"`python -m eval.check {group} {name}` says more."
+        ) from error
+
+
+def is_ours(node: DictConfig) -> bool:
+    """True if a configuration names a class of this project, or none."""
+    return str(node.get("_target_", "eval")).split(".")[0] in PACKAGES
+
+
+def expect(part: Any, kind: type[Part]) -> Part:
+    """The part itself.
+
+    Raises:
+        TypeError: If it does not derive from its contract.
+    """
+    if not isinstance(part, kind):
+        raise TypeError(
+            f"an object of {type(part).__name__} that does not derive from "
+            f"{kind.__module__}.{kind.__name__}"
+        )
+    return part
+
+
+def instantiate_node(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
+    """Calls the `_target_` of a configuration with `args`, `kwargs` and its options."""
+    options = plain(node)
+    options.pop("name", None)
+    options.pop("planner", None)  # made before and passed on
+    return instantiate(options, *args, **kwargs)

@@ -1,0 +1,116 @@
+"""What the conformance kit says of objectives, metrics, tasks, policies, memories."""
+
+from __future__ import annotations
+
+import pytest
+
+from eval.check import Verdict, check
+
+
+def broken(verdicts: list[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.problem]
+
+
+@pytest.mark.parametrize(
+    ("costs", "problem"),
+    [
+        ("costs", None),
+        ("x.mean(dim=(2, 3, 4, 5, 6))", "costs have shape (B, N, T) = (1, 1, 1), got "),
+        ("costs * torch.nan", "costs are finite, got [nan]."),
+        ("costs.long()", "costs are floating-point, got torch.int64."),
+        ("costs - costs.mean()", "candidates are scored alone, got another cost"),
+        ("costs.cumsum(dim=2)", "chunks are scored alone, got another cost of the"),
+        ("x.zero_()[:, :, :, 0, 0, 0, 0]", "scoring changes neither rollout nor goal"),
+    ],
+)
+def test_objectives(install, costs, problem):
+    name = install("objective", costs=costs)
+    found = broken(check("objective", name))
+    assert (not found) == (problem is None)
+    if problem:
+        problems = [v.problem.removeprefix("Broken law: ") for v in found]
+        assert any(text.startswith(problem) for text in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("pass", None),
+        (
+            "return float('nan')",
+            "Broken law: a value fits its column, got nan (`plugin",
+        ),
+        ("return 'much'", "Broken law: a value fits its column, got 'much' ("),
+        ("episode.actions.append(0)", "Broken law: same episode, same value, got ["),
+        ("return episode.none", "AttributeError: 'Episode' object has no attribute "),
+    ],
+)
+def test_metrics(install, fault, problem):
+    found = broken(check("metric", install("metric", fault=fault)))
+    assert (not found) == (problem is None)
+    if problem:
+        assert any(v.problem.startswith(problem) for v in found), found
+
+
+def test_a_metric_needs_a_name_of_its_own(install):
+    (verdict,) = check("metric", install("metric", own="success"))
+    assert verdict.problem.startswith(
+        "ValueError: `metric` must have a name of its own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "fault", "problem"),
+    [
+        ("ReturnHome", "pass", None),
+        ("FindSeen", "pass", None),
+        (
+            "ReturnHome",
+            "shows_image = False",
+            "Broken law: observations hold what the task says it shows (`shows_image`)",
+        ),
+        (
+            "ReturnHome",
+            "candidates = lambda *arguments: []",
+            "RuntimeError: Seed 0 gave no valid episode in 100 layouts.",
+        ),
+        ("object", "pass", "ValueError: `task.kind=plugin_"),
+    ],
+)
+def test_tasks(install, base, fault, problem):
+    found = broken(check("task", install("task", base=base, fault=fault)))
+    assert (not found) == (problem is None)
+    if problem:
+        assert found[0].problem.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("actions", "problem"),
+    [
+        ("actions", None),
+        ("actions[:1, None]", "Broken law: `act` returns actions of shape (1,), got "),
+        ("actions + 100", "Broken law: actions are whole numbers from 0 to "),
+        ("np.random.default_rng().permutation(4)[:len(actions)]", "Broken law: same s"),
+        ("actions * 0 + len(actions)", "Broken law: episodes of a batch are independe"),
+    ],
+)
+def test_policies(install, actions, problem):
+    name = install("policy", actions=actions)
+    found = broken(check("planner", name))
+    assert (not found) == (problem is None)
+    if problem:
+        assert any(v.problem.startswith(problem) for v in found), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("memory", "oracle"), ("world_model", "simulator")]
+)
+def test_what_reads_simulator_states_is_tried_elsewhere(kind, name, scroll_weights):
+    words = ["task=scroll_find_seen", f"world_model.weights={scroll_weights}"]
+    (verdict,) = check(kind, name, words)
+    text = f"ValueError: `{kind}={name}` must not read simulator states to be checked, "
+    assert verdict.problem.startswith(text)
+
+
+def test_a_memory_of_ours_keeps_the_laws():
+    assert broken(check("memory", "anchor")) == []
