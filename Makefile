@@ -47,7 +47,7 @@ format: setup-dev
 TASKS ?= rooms_find_seen rooms_return_home
 EPISODES ?= 100
 POLICIES ?= noop random open_loop reverse_log expert_no_memory
-MEMORIES ?= none window anchor retrieval temp_lora_paper temp_lora oracle
+MEMORIES ?= none window anchor temp_lora_paper temp_lora retrieval pose_weights oracle
 ROW := $(BIN)/python -m eval.run paired=null episodes=$(EPISODES)
 
 rows: setup

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from world_model.errors import unknown_name
 from world_model.plain import plain
+from world_model.plugins import register_configs
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -108,7 +109,8 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.clips import ClipMix
     from world_model.training.latents import encode_dataset, encoder_fingerprint
     from world_model.training.queries import latent_model
-    from world_model.training.slow_fast import SlowFastConfig, train_slow_fast
+    from world_model.training.question_batch import SlowFastConfig
+    from world_model.training.slow_fast import train_slow_fast
 
     weights = Path(cfg.init or cfg.weights)
     autoencoder = FrameAutoencoder.from_pretrained(weights / "autoencoder").eval()
@@ -168,4 +170,5 @@ def _probe(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
+    register_configs()
     main()

@@ -96,7 +96,7 @@ class VideoDiffusionWorldModel(WorldModel):
         num_sampling_steps: int = 2,
         max_batch: int = 128,
         precision: str = "float32",
-        recall_strength: float = 0.5,
+        recall_strength: float = 0.15,
     ) -> None:
         if not 0 < recall_strength <= 1:
             raise ValueError(

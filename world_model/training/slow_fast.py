@@ -11,7 +11,7 @@ of slow learning are rehearsed; and the memory may recall frames instead of weig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,95 +22,20 @@ from torch import Tensor
 
 from world_model.api import Memory
 from world_model.diffusion import adapters
-from world_model.diffusion.denoiser import Clip, VideoDenoiser, add_noise
+from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
-from world_model.errors import unknown_name
 from world_model.shards import write_atomically
-from world_model.training.clips import (
-    ClipMix,
-    LatentEpisodes,
-    TrainingBatch,
-    sample_batch,
-)
+from world_model.training.clips import LatentEpisodes, sample_batch
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
-from world_model.training.queries import NUM_PAST, Queries, ask
+from world_model.training.queries import Queries, ask
+from world_model.training.question_batch import SlowFastConfig, question_batch
 from world_model.training.slow import evaluate, split, with_actions
 
-READINGS = ("memory", "none", "shuffled", "wrong_episode")
+JUDGED_STRENGTH = 0.15
+"""Noise level of starts from recalled frames, as planning has it."""
+
 MakeMemory = Callable[[VideoDenoiser], Memory]
-
-
-@dataclass(frozen=True)
-class SlowFastConfig:
-    """Hyper-parameters.
-
-    Attributes:
-        reading: What the outer loop reads: the "memory"; or a control on the same
-            data and steps: "none", "shuffled" (another question's answer from the
-            same shard) or "wrong_episode".
-        rounds: Times that snapshots are taken anew, under the slow weights so far.
-        episodes: Training episodes of a round; other ones in every round.
-        parallel: Episodes written side by side; one shard of snapshots.
-        snapshots: After how many chunks the memory is asked.
-        per_snapshot: Questions each time.
-        stored: Snapshots of a round are stored first, as in the paper. Else every
-            shard is made when it is needed, used `shard_steps` times and dropped.
-        shard_steps: Steps on one shard before the next, without stored snapshots.
-        num_steps: Optimiser steps of all rounds.
-        batch_size: Clips per step.
-        groups: Episodes' fast weights per step, for memories that write weights.
-        learning_rate: Peak rate of AdamW.
-        warmup: Steps of linear warm-up before the cosine.
-        ema_decay: Decay of the moving average that is shipped.
-        mixed_precision: "no" or "bf16".
-        rehearsal: Share of steps on ordinary clips of slow learning.
-        dropped: Share of questions that meet no memory.
-        wrong: Share of questions that meet a wrong episode's.
-        from_recalled: Share of known answers at which denoising starts from the
-            recalled frame, as the sampler does, and not from the noised truth.
-        strengths: Range of noise levels of such starts.
-        held_out: Share of episodes kept for validation.
-        evaluate_every: Steps between validations and checkpoints.
-        text_noise: Standard deviation of noise on phrase embeddings.
-        seed: Seeds everything.
-        mix: Kinds of rehearsed clips.
-    """
-
-    reading: str = "memory"
-    rounds: int = 1
-    episodes: int = 512
-    parallel: int = 16
-    snapshots: tuple[int, ...] = (12, 20, 28)
-    per_snapshot: int = 8
-    stored: bool = True
-    shard_steps: int = 4
-    num_steps: int = 1000
-    batch_size: int = 96
-    groups: int = 8
-    learning_rate: float = 3e-4
-    warmup: int = 50
-    ema_decay: float = 0.998
-    mixed_precision: str = "bf16"
-    rehearsal: float = 0.4
-    dropped: float = 0.15
-    wrong: float = 0.1
-    from_recalled: float = 0.5
-    strengths: tuple[float, float] = (0.2, 0.8)
-    held_out: float = 0.03
-    evaluate_every: int = 250
-    text_noise: float = 0.2
-    seed: int = 0
-    mix: ClipMix = field(default_factory=ClipMix)
-
-    def __post_init__(self) -> None:
-        if self.reading not in READINGS:
-            raise unknown_name("reading", self.reading, READINGS)
-        if self.batch_size % self.groups:
-            raise ValueError(
-                f"`batch_size` must be a multiple of `groups`={self.groups}, got "
-                f"{self.batch_size}."
-            )
 
 
 def train_slow_fast(
@@ -250,127 +175,6 @@ def _copy(network: VideoDenoiser) -> VideoDenoiser:
     return copy.to(next(network.parameters()).device).eval()
 
 
-def question_batch(
-    queries: Queries, config: SlowFastConfig, rng: np.random.Generator
-) -> tuple[TrainingBatch, dict[str, Tensor]]:
-    """Clips [recalled | past | target] and the fast weights they are read with."""
-    rows = _rows(queries, config, rng)
-    read = _read_rows(queries, rows, config, rng)
-    size = len(rows)
-    known = queries.known[read].numpy() & (rng.random(size) >= config.dropped)
-    if config.reading == "none":
-        known[:] = False
-    past, target = queries.past[rows].float(), queries.target[rows].float()
-    recalled = queries.recalled[read].float()
-    clean = torch.cat([recalled[:, None], past, target[:, None]], dim=1)
-    noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
-    levels = _levels(known, config, rng)
-    starts = known & (rng.random(size) < config.from_recalled)
-    levels[starts, -1] = rng.uniform(*config.strengths, size=starts.sum())
-    t = torch.from_numpy(levels.astype(np.float32))
-    # What is added to the truth at this level so that the recalled frame results.
-    drift = (recalled - target) * ((1 - t[:, -1]) / t[:, -1])[:, None, None, None]
-    noise[:, -1] += drift * torch.from_numpy(starts)[:, None, None, None]
-    ids = queries.actions[rows]
-    missing = torch.full((size, 2), -1)
-    times = torch.zeros(size, 2 + NUM_PAST)
-    times[:, [0, -1]] = 1.0
-    weights = torch.zeros(size, 2 + NUM_PAST)
-    weights[:, -1] = 1.0
-    clip = Clip(
-        latents=add_noise(clean, noise, t),
-        noise_levels=t,
-        actions=torch.empty(0),
-        times=times,
-        num_extra=1,
-        num_past=NUM_PAST,
-    )
-    batch = TrainingBatch(clip, torch.cat([missing, ids], dim=1), clean, noise, weights)
-    if queries.adapter:
-        batch = _without_slot(batch)
-    return batch, _adapter(queries, read, config, rng)
-
-
-def _without_slot(batch: TrainingBatch) -> TrainingBatch:
-    """The batch as it is where a memory recalls no frames."""
-    clip = batch.clip
-    cut = replace(
-        clip,
-        latents=clip.latents[:, 1:],
-        noise_levels=clip.noise_levels[:, 1:],
-        times=clip.times[:, 1:],
-        num_extra=0,
-    )
-    columns = (batch.action_ids, batch.clean, batch.noise, batch.loss_frames)
-    return TrainingBatch(cut, *(x[:, 1:] for x in columns))
-
-
-def _rows(
-    queries: Queries, config: SlowFastConfig, rng: np.random.Generator
-) -> np.ndarray:
-    """Questions of a batch; with fast weights, equally many per snapshot, in order."""
-    if not queries.adapter:
-        return rng.integers(len(queries), size=config.batch_size)
-    snapshots = queries.snapshot.unique().numpy()
-    picked = rng.choice(snapshots, size=config.groups)
-    each = config.batch_size // config.groups
-    found = [np.nonzero(queries.snapshot.numpy() == s)[0] for s in picked]
-    return np.concatenate([rng.choice(rows, size=each) for rows in found])
-
-
-def _read_rows(
-    queries: Queries,
-    rows: np.ndarray,
-    config: SlowFastConfig,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Whose answer each question meets."""
-    unit = config.batch_size // config.groups if queries.adapter else 1
-    others = rng.integers(len(queries), size=len(rows) // unit)
-    wrong = rng.random(len(others)) < config.wrong
-    if config.reading == "shuffled":
-        wrong[:] = True
-    if config.reading == "wrong_episode":
-        wrong[:] = True
-        own = queries.episode.numpy()[rows[::unit]]
-        while (same := queries.episode.numpy()[others] == own).any():
-            others[same] = rng.integers(len(queries), size=same.sum())
-    return np.where(np.repeat(wrong, unit), np.repeat(others, unit), rows)
-
-
-def _levels(
-    known: np.ndarray, config: SlowFastConfig, rng: np.random.Generator
-) -> np.ndarray:
-    """Noise levels (M, 4) of the slot, the past and the target."""
-    size = len(known)
-    levels = np.zeros((size, 2 + NUM_PAST))
-    levels[:, 0] = np.where(known, 0.0, 1.0)
-    # Slightly wrong pasts, told as such, as in slow learning.
-    told = rng.uniform(0, 0.3, size) * (rng.random(size) < 0.5)
-    levels[:, 1 : 1 + NUM_PAST] = told[:, None]
-    drawn = rng.uniform(0.001, 1.0, size)
-    levels[:, -1] = np.where(rng.random(size) < config.mix.pure_noise, 1.0, drawn)
-    return levels
-
-
-def _adapter(
-    queries: Queries,
-    read: np.ndarray,
-    config: SlowFastConfig,
-    rng: np.random.Generator,
-) -> dict[str, Tensor]:
-    """The fast weights of the batch's groups, (groups, ...); zeros where dropped."""
-    if not queries.adapter or config.reading == "none":
-        return {}
-    unit = config.batch_size // config.groups
-    snapshots = queries.snapshot[read[::unit]]
-    kept = torch.from_numpy(rng.random(len(snapshots)) >= config.dropped).float()
-    return {
-        name: x[snapshots].float() * kept[:, None, None]
-        for name, x in queries.adapter.items()
-    }
-
-
 @torch.no_grad()
 def evaluate_memory(
     network: VideoDenoiser,
@@ -390,7 +194,7 @@ def evaluate_memory(
         dropped=0.0,
         wrong=0.0,
         from_recalled=1.0,
-        strengths=(0.5, 0.5),
+        strengths=(JUDGED_STRENGTH, JUDGED_STRENGTH),
         mix=replace(config.mix, pure_noise=1.0),
     )
     rng = np.random.default_rng(0)
