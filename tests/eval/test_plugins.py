@@ -22,7 +22,7 @@ SMALL = ["task=scroll_find_seen", "episodes=1", "num_envs=1", "threads=1"]
 INSTALL = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
 
 
-class Workplace:
+class Bench:
     """A directory with plug-ins installed beside it, and commands run in it."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,14 +44,14 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+def bench(tmp_path_factory):
     """Where the commands of docs/plugins.md are followed, up to the installation."""
-    workplace = Workplace(tmp_path_factory.mktemp("workplace"))
+    bench = Bench(tmp_path_factory.mktemp("bench"))
     for words in tutorial("eval.new"):
-        done = workplace.python(*words)
+        done = bench.python(*words)
         assert done.returncode == 0, done.stderr
-    workplace.install("./my_planner")
-    return workplace
+    bench.install("./my_planner")
+    return bench
 
 
 def tutorial(module: str) -> list[list[str]]:
@@ -69,7 +69,7 @@ def test_the_tutorial_says_what_it_takes_to_follow_it():
     assert "pip install -e ./my_planner" in text
 
 
-def test_an_installed_planner_is_listed_at_once_and_not_imported(workplace):
+def test_an_installed_planner_is_listed_at_once_and_not_imported(bench):
     code = (
         "import runpy, sys\n"
         "sys.argv = ['eval.run', '--help']\n"
@@ -79,7 +79,7 @@ def test_an_installed_planner_is_listed_at_once_and_not_imported(workplace):
         "assert not found, found\n"
     )
     before = os.times()
-    done = workplace.python("-c", code)
+    done = bench.python("-c", code)
     after = os.times()
     assert done.returncode == 0, done.stderr
     spent = after.children_user - before.children_user
@@ -88,44 +88,42 @@ def test_an_installed_planner_is_listed_at_once_and_not_imported(workplace):
     assert {"mpc", "my_planner"} <= set(line.removeprefix("planner: ").split(", "))
 
 
-def test_a_misspelt_plugin_gets_its_name(workplace):
-    done = workplace.python("-m", "eval.run", "planner=my_planer")
+def test_a_misspelt_plugin_gets_its_name(bench):
+    done = bench.python("-m", "eval.run", "planner=my_planer")
     assert done.returncode == 1
     known = "Did you mean 'my_planner'? Available: expert_no_memory, "
     assert done.stderr.startswith(f"error: Unknown planner 'my_planer'. {known}")
     assert "my_planner" in done.stderr.partition("Available")[2]
 
 
-def test_the_generated_planner_keeps_the_laws(workplace):
+def test_the_generated_planner_keeps_the_laws(bench):
     for words in tutorial("eval.check"):
-        done = workplace.python(*words)
+        done = bench.python(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "BROKEN" not in done.stdout
         assert "planner my_planner: no broken laws" in done.stdout
 
 
-def test_the_tests_of_the_generated_package_pass(workplace):
-    done = workplace.python(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "my_planner"
-    )
+def test_the_tests_of_the_generated_package_pass(bench):
+    done = bench.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "my_planner")
     assert done.returncode == 0, done.stdout
 
 
-def test_the_generated_planner_gets_its_row(workplace, scroll_weights):
+def test_the_generated_planner_gets_its_row(bench, scroll_weights):
     (words,) = tutorial("eval.run")
     weights = f"world_model.weights={scroll_weights}"
-    done = workplace.python(*words, *SMALL, weights, "paired=null", "video=false")
+    done = bench.python(*words, *SMALL, weights, "paired=null", "video=false")
     assert done.returncode == 0, done.stderr
-    (path,) = (workplace.folder / "outputs").glob("[!.]*")
+    (path,) = (bench.folder / "outputs").glob("[!.]*")
     run = RunRecord(path).run()
     assert row_name(run) == "temp_lora+my_planner"
     assert run["provenance"]["plugins"].keys() == {"my_planner"}
     assert "temp_lora+my_planner" in done.stdout
 
 
-def test_a_plugin_that_is_removed_is_gone(workplace, tmp_path):
-    elsewhere = Workplace(tmp_path)
-    shutil.copytree(workplace.site, elsewhere.site)
+def test_a_plugin_that_is_removed_is_gone(bench, tmp_path):
+    elsewhere = Bench(tmp_path)
+    shutil.copytree(bench.site, elsewhere.site)
     words = ["-m", "eval.run", "planner=my_planner", "--cfg", "job"]
     assert elsewhere.python(*words).returncode == 0
     shutil.rmtree(elsewhere.site)
@@ -134,28 +132,28 @@ def test_a_plugin_that_is_removed_is_gone(workplace, tmp_path):
     assert "Unknown planner 'my_planner'" in done.stderr
 
 
-def test_training_finds_plugins_too(workplace):
-    done = workplace.python("-m", "world_model.train", "--help")
+def test_training_finds_plugins_too(bench):
+    done = bench.python("-m", "world_model.train", "--help")
     assert done.returncode == 0, done.stderr
     (line,) = (x for x in done.stdout.splitlines() if x.startswith("planner: "))
     assert "my_planner" in line
 
 
-def test_plugins_are_found_by_their_entry_points(workplace, monkeypatch):
+def test_plugins_are_found_by_their_entry_points(bench, monkeypatch):
     assert "my_planner" not in {plugin.name for plugin in find_plugins()}
-    monkeypatch.syspath_prepend(workplace.site)
+    monkeypatch.syspath_prepend(bench.site)
     (found,) = (plugin for plugin in find_plugins() if plugin.name == "my_planner")
     assert found == Plugin("planner", "my_planner", "my_planner", "my-planner 0.1.0")
-    assert found.config_folder == workplace.site / "my_planner" / "configs"
+    assert found.config_folder == bench.site / "my_planner" / "configs"
     assert config_folder("no_such_package") is None
     assert config_folder("shutil") is None  # a module has no folder
 
 
 def test_a_planner_without_installation_needs_a_config_dir(
-    workplace, scroll_weights, tmp_path
+    bench, scroll_weights, tmp_path
 ):
-    elsewhere = Workplace(tmp_path)
-    elsewhere.site = workplace.folder / "my_planner" / "src"  # importable, no more
+    elsewhere = Bench(tmp_path)
+    elsewhere.site = bench.folder / "my_planner" / "src"  # importable, no more
     folder = elsewhere.site / "my_planner" / "configs"
     words = ["-m", "eval.run", "--config-dir", str(folder), "planner=my_planner"]
     weights = f"world_model.weights={scroll_weights}"
