@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 HEADINGS = (
@@ -46,6 +46,10 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 
 _MAX_COLUMNS = 3
 _WIDE = 140
+_FIRST = (0, 2, 1, 10, 6, 9, 8, 3, 11, 12, 4, 5, 7, 13)
+"""Columns of `HEADINGS`, the ones to show first where not all fit."""
+_BORDER = 3
+"""Characters that the border and the padding of a column take."""
 
 
 def print_tables(
@@ -60,11 +64,10 @@ def print_tables(
     """
     console = console or Console()
     for _, group in rows.groupby("task", sort=False):
-        narrow = console.width < _WIDE and len(group) <= _MAX_COLUMNS
-        console.print(_table(group, note, narrow))
+        console.print(_table(group, note, console.width))
 
 
-def _table(rows: pd.DataFrame, note: str, narrow: bool) -> Table:
+def _table(rows: pd.DataFrame, note: str, width: int) -> Table:
     table = Table(
         title=title(rows, note),
         caption=f"Last row: {rows.iloc[-1]['command']}",
@@ -72,18 +75,38 @@ def _table(rows: pd.DataFrame, note: str, narrow: bool) -> Table:
         caption_justify="left",
     )
     columns = [cells(row) for _, row in rows.iterrows()]
-    if narrow:  # few rows stand side by side, a line per measure
+    shown: list[int] = []
+    if (
+        width < _WIDE and len(rows) <= _MAX_COLUMNS
+    ):  # few rows stand side by side, a line per measure
         table.add_column(HEADINGS[0][0])
         for column in columns:
             table.add_column(column[0], justify="right")
         for i, (heading, _) in enumerate(HEADINGS[1:], start=1):
             table.add_row(heading, *(column[i] for column in columns))
         return table
-    for heading, justify in HEADINGS:
-        table.add_column(heading, justify="left" if justify == "left" else "right")
+    for i, size in _fitting(columns, width):
+        heading, justify = HEADINGS[i]
+        side: JustifyMethod = "left" if justify == "left" else "right"
+        # Headings may break at spaces, cells never.
+        table.add_column(heading, justify=side, width=size)
+        shown.append(i)
     for column in columns:
-        table.add_row(*column)
+        table.add_row(*(column[i] for i in shown))
     return table
+
+
+def _fitting(rows: list[list[str]], width: int) -> list[tuple[int, int]]:
+    """Columns that stand side by side in a terminal, and the width each needs."""
+    left, fitting = width - 1, []
+    for i in _FIRST:
+        words = [*HEADINGS[i][0].split(), *(row[i] for row in rows)]
+        size = max(map(len, words))
+        left -= size + _BORDER
+        if left < 0:
+            break
+        fitting.append((i, size))
+    return sorted(fitting)
 
 
 def title(rows: pd.DataFrame, note: str = "") -> str:

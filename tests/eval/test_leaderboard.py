@@ -8,7 +8,7 @@ from rich.console import Console
 from eval.leaderboard import build, format_seeds, main, promote, row_name
 from eval.metric import METRICS
 from eval.record import RunRecord
-from eval.run_spec import PROTOCOL_VERSION, RunSpec
+from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, RunSpec
 from eval.table import print_tables, read_leaderboard
 
 SPEC = RunSpec(
@@ -208,3 +208,16 @@ def test_the_table_keeps_the_memory_named_none_and_leaves_the_unknown_empty(tmp_
     assert "nan" not in text.lower()
     line = next(x for x in text.splitlines() if "50.0" in x)
     assert [cell.strip() for cell in line.split("│")][8:11] == ["", "20", ""]
+
+
+@pytest.mark.parametrize("width", [80, 100, 130])
+def test_a_narrow_terminal_shows_whole_cells_of_fewer_columns(width):
+    rows = read_leaderboard(PROJECT_ROOT / "results" / "leaderboard.csv")
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_tables(rows, console=console)
+    text = console.export_text()
+    assert "\u2026" not in text  # nothing is cut short
+    assert max(map(len, text.splitlines())) <= width
+    for _, row in rows.iterrows():
+        low, high = 100 * row["success_low"], 100 * row["success_high"]
+        assert f"{100 * row['success']:.1f} [{low:.1f}, {high:.1f}]" in text
