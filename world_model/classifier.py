@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor, nn
+from torch import Tensor
 
+from world_model.conv_net import conv_net
 from world_model.errors import unknown_name
 
 PREFIX = "go to the "
@@ -34,18 +35,7 @@ class GoalClassifier(ModelMixin, ConfigMixin):
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(latent_channels, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1, stride=2),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(width * (latent_size // 2) ** 2, 2 * width),
-            nn.SiLU(),
-            nn.Linear(2 * width, 2 * len(objects)),
-        )
+        self.features = conv_net(latent_channels, latent_size, width, 2 * len(objects))
 
     def forward(self, latents: Tensor) -> Tensor:
         """(M, c, h, w) -> (M, 2, O): logit of "found", logit of visibility."""

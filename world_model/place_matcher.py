@@ -11,6 +11,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from world_model.conv_net import conv_net
 from world_model.phrase_space import Motion
 from world_model.pretrained import load_checked
 
@@ -46,18 +47,7 @@ class PlaceMatcher(ModelMixin, ConfigMixin):
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(latent_channels, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1, stride=2),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(width * (latent_size // 2) ** 2, 2 * width),
-            nn.SiLU(),
-            nn.Linear(2 * width, 2 * width),
-        )
+        self.features = conv_net(latent_channels, latent_size, width, 2 * width)
         self.first = nn.Linear(2 * width, 2 * width)
         self.second = nn.Linear(2 * width, 2 * width)
         self.product = nn.Linear(2 * width, 2 * width)

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor, nn
+from torch import Tensor
 
+from world_model.conv_net import conv_net
 from world_model.pretrained import load_checked
 
 
@@ -35,18 +36,7 @@ class ActionProbe(ModelMixin, ConfigMixin):
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(2 * latent_channels, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1, stride=2),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(width * (latent_size // 2) ** 2, 2 * width),
-            nn.SiLU(),
-            nn.Linear(2 * width, len(phrases)),
-        )
+        self.features = conv_net(2 * latent_channels, latent_size, width, len(phrases))
 
     def forward(self, pairs: Tensor) -> Tensor:
         """Latents before and after, (M, 2, c, h, w) -> logits of actions (M, A)."""
