@@ -129,10 +129,6 @@ class WorldModel(abc.ABC):
             generator=generator,
             all_frames=all_frames,
         )
-        known = torch.zeros(actions.shape[:2], dtype=torch.bool)
-        if reading is not None and reading.frames_recalled:
-            assert reading.frames_valid is not None
-            known = reading.frames_valid.cpu()
         past = rollout.latents
         if rollout.num_steps == 0:
             shape = (*past.shape[:3], predicted.latents.shape[2], *past.shape[4:])
@@ -142,7 +138,7 @@ class WorldModel(abc.ABC):
             actions=torch.cat([rollout.actions, actions[:, :, None]], dim=2),
             latents=torch.cat([past, predicted.latents[:, :, None]], dim=2),
             decode=rollout.decode,
-            recalled=torch.cat([rollout.recalled, known[:, :, None]], dim=2),
+            recalled=torch.cat([rollout.recalled, _recalled(reading, actions)], dim=2),
             states=predicted.states,
         )
 
@@ -331,6 +327,14 @@ def last_context(rollout: Rollout, num_frames: int) -> Context:
         root=root.latents[:, -1],
     )
     return context.last(num_frames)
+
+
+def _recalled(reading: Reading | None, actions: Tensor) -> Tensor:
+    """Which chunk ends a memory claims to know, (B, N, 1), of actions (B, N)."""
+    if reading is None or not reading.frames_recalled:
+        return torch.zeros(*actions.shape[:2], 1, dtype=torch.bool)
+    assert reading.frames_valid is not None
+    return reading.frames_valid.cpu()[:, :, None]
 
 
 def _distinct_prefixes(prefixes: Tensor) -> tuple[Tensor, Tensor]:

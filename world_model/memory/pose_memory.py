@@ -14,7 +14,12 @@ from world_model.core import Chunk, Context, Reading
 from world_model.memory.keyframes import chunk_ends
 from world_model.odometry import Odometry, Place
 from world_model.phrase_space import motions_of
-from world_model.place_matcher import PlaceMatcher, relations
+from world_model.place_matcher import (
+    PlaceMatcher,
+    num_headings,
+    relations,
+    turn_step,
+)
 
 START = Odometry()
 
@@ -276,13 +281,13 @@ class PoseMemory(Memory):
 
     def _hypotheses(self, pose: Odometry, known: Sequence[Odometry]) -> list[Odometry]:
         """Starts of a walk that put its `pose` on a known place, at any heading."""
-        step = min((abs(t) for _, _, t in self._motions if t), default=360.0)
+        step = turn_step(self._motions)
         places = {(k.x, k.y, k.heading % step) for k in known}
         back = pose.inverse
         ends = [
             Odometry(x, y, (heading + step * i) % 360)
             for x, y, heading in sorted(places)
-            for i in range(round(360 / step))
+            for i in range(num_headings(self._motions))
         ]
         unique = {end.place: end for end in ends}
         return [end.after(back) for end in unique.values()]

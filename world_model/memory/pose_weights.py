@@ -64,6 +64,12 @@ class PoseWeightsMemory(PoseMemory):
         self.dim = self.capacity = dim
         self.width = width
         self.penalty = penalty
+        generator = torch.Generator().manual_seed(_SEED)
+        self._position = torch.randn(2, dim, generator=generator) / width
+        self._harmonic = torch.randint(
+            -_MAX_HARMONIC, _MAX_HARMONIC + 1, (dim,), generator=generator
+        )
+        self._phase = 2 * math.pi * torch.rand(dim, generator=generator)
         self._weights: dict[int, RidgeWeights] = {}
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
@@ -99,17 +105,13 @@ class PoseWeightsMemory(PoseMemory):
 
     def _codes(self, keys: Sequence[tuple[int, Odometry]]) -> Tensor:
         """Codes (M, D) of poses of walks, of about unit length."""
-        generator = torch.Generator().manual_seed(_SEED)
-        position = torch.randn(2, self.dim, generator=generator) / self.width
-        harmonic = torch.randint(
-            -_MAX_HARMONIC, _MAX_HARMONIC + 1, (self.dim,), generator=generator
-        )
-        phase = 2 * math.pi * torch.rand(self.dim, generator=generator)
-        signs = [_signs(walk, self.dim) for walk, _ in keys]
+        signs = {walk: _signs(walk, self.dim) for walk, _ in keys}
         poses = torch.tensor([pose for _, pose in keys])
-        angle = torch.deg2rad(poses[:, 2:]) * harmonic
-        waves = torch.cos(poses[:, :2] @ position + angle + phase)
-        return math.sqrt(2 / self.dim) * waves * torch.stack(signs)
+        angle = torch.deg2rad(poses[:, 2:]) * self._harmonic
+        waves = torch.cos(poses[:, :2] @ self._position + angle + self._phase)
+        return (
+            math.sqrt(2 / self.dim) * waves * torch.stack([signs[w] for w, _ in keys])
+        )
 
 
 def _signs(walk: int, dim: int) -> Tensor:

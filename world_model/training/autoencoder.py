@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_env, to_model
-from world_model.training.latents import load_images
+from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
 
 
@@ -112,9 +112,7 @@ def _loss(
     rng: np.random.Generator,
 ) -> Tensor:
     latents = model.encode(images)
-    noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
-    scale = rng.uniform(0, config.latent_noise, (len(images), 1, 1, 1))
-    noisy = latents + (noise * torch.from_numpy(scale).float()).to(latents.device)
+    noisy = with_noise(latents, config.latent_noise, rng)
     decoded = model.raw_decode(noisy).float()
     loss = functional.l1_loss(decoded, images) + functional.mse_loss(decoded, images)
     return loss + config.edge_weight * _edge_error(decoded, images)

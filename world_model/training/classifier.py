@@ -18,7 +18,7 @@ from world_model.shards import read_meta, read_shards
 from world_model.text.encoder import embed_phrases
 from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
-from world_model.training.latents import encode_dataset
+from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
 from world_model.training.slow import split
 
@@ -185,10 +185,8 @@ def _batch(
             goals[torch.from_numpy(rng.integers(len(goals), size=half))],
         ]
     )
-    x = real.latents[rows].float()
-    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    scale = torch.from_numpy(rng.uniform(0, config.latent_noise, (len(x), 1, 1, 1)))
-    batch = Labelled(x + noise * scale.float(), real.visible[rows], real.found[rows])
+    x = with_noise(real.latents[rows].float(), config.latent_noise, rng)
+    batch = Labelled(x, real.visible[rows], real.found[rows])
     if imagined is None:
         return batch
     picks = torch.from_numpy(rng.integers(len(imagined.latents), size=size))

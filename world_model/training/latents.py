@@ -95,6 +95,19 @@ def encoder_fingerprint(autoencoder: FrameAutoencoder) -> str:
     return fingerprint(copy.deepcopy(autoencoder).half())
 
 
+def with_noise(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
+    """Latents (M, ...) with noise of a random strength per row.
+
+    Args:
+        x: One or more views a row.
+        largest: Largest standard deviation.
+        rng: Draws noise and strengths.
+    """
+    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
+    scale = torch.from_numpy(rng.uniform(0, largest, (len(x), *[1] * (x.ndim - 1))))
+    return x + (noise * scale.float()).to(x.device)
+
+
 def _encode(
     frames: np.ndarray, autoencoder: FrameAutoencoder, device: torch.device
 ) -> Tensor:

@@ -17,7 +17,11 @@ from world_model.phrase_space import Motion
 from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
 from world_model.shards import read_meta
 from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import encode_dataset, encoder_fingerprint
+from world_model.training.latents import (
+    encode_dataset,
+    encoder_fingerprint,
+    with_noise,
+)
 from world_model.training.progress import Log
 from world_model.training.slow import split
 
@@ -128,7 +132,7 @@ def fit_matcher(
     for step in track(range(config.num_steps), description="place matcher"):
         data = sets[int(rng.integers(len(sets)))]
         rows = torch.from_numpy(rng.integers(len(data.views), size=config.batch_size))
-        views = _with_noise(data.views[rows].float(), config.latent_noise, rng)
+        views = with_noise(data.views[rows].float(), config.latent_noise, rng)
         poses = data.poses[rows]
         wanted = relations(poses, poses, matcher.config["motions"])
         logits = matcher(views, views)
@@ -161,9 +165,3 @@ def scores(matcher: PlaceMatcher, data: Walks) -> dict[str, float]:
     }
     right = found == wanted
     return {k: float(right[off & v].float().mean()) for k, v in kinds.items()}
-
-
-def _with_noise(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
-    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    scale = torch.from_numpy(rng.uniform(0, largest, (len(x), 1, 1, 1, 1)))
-    return x + noise * scale.float()

@@ -15,7 +15,11 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.probe import ActionProbe
 from world_model.shards import read_meta
 from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import encode_dataset, encoder_fingerprint
+from world_model.training.latents import (
+    encode_dataset,
+    encoder_fingerprint,
+    with_noise,
+)
 from world_model.training.progress import Log
 from world_model.training.slow import split
 
@@ -94,7 +98,7 @@ def fit_probe(
     rng = np.random.default_rng([config.seed, 5])
     for step in track(range(config.num_steps), description="action probe"):
         rows = torch.from_numpy(rng.integers(len(pairs), size=config.batch_size))
-        x = _with_noise(pairs[rows].float(), config.latent_noise, rng)
+        x = with_noise(pairs[rows].float(), config.latent_noise, rng)
         loss = functional.cross_entropy(probe(x), actions[rows])
         loss.backward()
         optimizer.step()
@@ -109,9 +113,3 @@ def accuracy(probe: ActionProbe, pairs: Tensor, actions: Tensor) -> float:
     parts = zip(pairs.split(1024), actions.split(1024), strict=True)
     hits = [(probe.read(p[:, 0], p[:, 1]) == a).sum() for p, a in parts]
     return float(sum(hits) / len(actions))
-
-
-def _with_noise(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
-    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    scale = torch.from_numpy(rng.uniform(0, largest, (len(x), 1, 1, 1, 1)))
-    return x + noise * scale.float()

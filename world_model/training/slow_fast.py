@@ -25,7 +25,7 @@ from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
 from world_model.shards import write_atomically
-from world_model.training.clips import LatentEpisodes, sample_batch
+from world_model.training.clips import LatentEpisodes, TrainingBatch, sample_batch
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
 from world_model.training.queries import Queries, ask
@@ -69,12 +69,7 @@ def train_slow_fast(
     source = _Shards(make_memory, train, output, config)
     for step in track(range(loop.resume(), config.num_steps), "slow-fast learning"):
         rng = np.random.default_rng([config.seed, 8, step])
-        if rng.random() < config.rehearsal:
-            batch = sample_batch(train, config.mix, config.batch_size, rng)
-            adapter: dict[str, Tensor] = {}
-        else:
-            queries = source.at(step, loop.network, rng)
-            batch, adapter = question_batch(queries, config, rng)
+        batch, adapter = source.batch(step, loop.network, rng)
         batch = with_actions(batch, wordings, rng, config.text_noise)
         loss = loop.step(batch, adapter)
         done = step + 1
@@ -106,7 +101,7 @@ def _held_out(
 
 
 class _Shards:
-    """Questions of the present round: stored on disk, or made when needed."""
+    """Batches of the outer loop; its questions are stored, or made when needed."""
 
     def __init__(
         self,
@@ -121,7 +116,16 @@ class _Shards:
         self._config = config
         self._present: tuple[int, Queries] | None = None
 
-    def at(
+    def batch(
+        self, step: int, network: VideoDenoiser, rng: np.random.Generator
+    ) -> tuple[TrainingBatch, dict[str, Tensor]]:
+        """Ordinary clips, or questions and the fast weights they are read with."""
+        config = self._config
+        if rng.random() < config.rehearsal:
+            return sample_batch(self._train, config.mix, config.batch_size, rng), {}
+        return question_batch(self._at(step, network, rng), config, rng)
+
+    def _at(
         self, step: int, network: VideoDenoiser, rng: np.random.Generator
     ) -> Queries:
         """The shard for a step; the same whether or not the training was killed."""
