@@ -26,6 +26,7 @@ class MeteredWorldModel(WorldModel):
         self.chunk_length = inner.chunk_length
         self.num_context_frames = inner.num_context_frames
         self.num_sampling_steps = inner.num_sampling_steps
+        self.min_change = inner.min_change
         self.num_calls = 0
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class WorldModel(abc.ABC):
         chunk_length: F, frames per executed action.
         num_context_frames: K, context frames the model wants.
         num_sampling_steps: Denoiser steps per chunk (1 for one-shot models).
+        min_change: Mean squared latent change below which the views before and after
+            an action are one view: the robot was blocked.
         privileged: True if the model reads simulator state (`Context.state`).
     """
 
@@ -41,6 +43,7 @@ class WorldModel(abc.ABC):
     chunk_length: int
     num_context_frames: int
     num_sampling_steps: int = 1
+    min_change: float = 0.5
     privileged: ClassVar[bool] = False
 
     @abc.abstractmethod

@@ -23,6 +23,7 @@ class DotWorldModel(WorldModel):
     """
 
     SIZE = 8
+    min_change = 0.05
     STEPS = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
 
     def __init__(self, chunk_length: int = 2) -> None:

@@ -117,11 +117,11 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     denoiser = VideoDenoiser.from_pretrained(weights / "denoiser").float()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
-    meta = read_meta(data)
+    meta, min_change = read_meta(data), episodes.min_change
     encoder = encoder_fingerprint(autoencoder)
 
     def make_memory(network: VideoDenoiser) -> Memory:
-        model = latent_model(network, meta)
+        model = latent_model(network, meta, min_change)
         return build_memory(plain(cfg.memory), model, weights, encoder)
 
     fields = plain(cfg.slow_fast)
@@ -153,10 +153,16 @@ def _matcher(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:
+    import torch
+
+    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.shards import read_meta
     from world_model.training.export import export
+    from world_model.training.latents import encode_dataset
 
-    export(output, Path(cfg.weights), read_meta(data))
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
+    export(output, Path(cfg.weights), read_meta(data), episodes.min_change)
     print(f"weights: {cfg.weights}")
 
 

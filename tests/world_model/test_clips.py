@@ -1,6 +1,8 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +123,12 @@ def test_the_same_seed_draws_the_same_batch():
     (_, a), (_, b) = draw(3), draw(3)
     assert torch.equal(a.clip.latents, b.clip.latents)
     assert torch.equal(a.action_ids, b.action_ids)
+
+
+def test_the_least_change_lies_between_blocked_and_free_actions():
+    """The latent grows by `length` an action, so that views change by its square."""
+    assert episodes(3).min_change == pytest.approx(9 / 2)
+    data = episodes(3, blocked=(2,))
+    latents = data.latents.clone()
+    latents[:, 3 * 3 :] -= 2
+    assert replace(data, latents=latents).min_change == pytest.approx((1 + 9) / 2)

@@ -211,8 +211,8 @@ def test_a_slot_without_an_anchor_says_so():
     [
         (0, UP, 1),  # as it was
         (1.05, DOWN, 0),  # backwards, from almost the same view
-        (1, LEFT, 1),  # blocked: nothing moved ...
-        (1, RIGHT, None),  # ... so there is nothing to undo
+        (1, LEFT, 1.2),  # blocked: hardly anything changed ...
+        (1.2, RIGHT, None),  # ... so there is nothing to undo
         (2, UP, 3),  # after the relocation
         (1, UP, None),  # no action joins the segments
         (0, RIGHT, None),  # never done here
@@ -242,7 +242,7 @@ def test_retrieval_view_answers_with_the_nearest_view_whatever_the_action(
 def asked(kind, at, action):
     """What a memory of two segments, one of them with a blocked move, says."""
     memory = kind(DotWorldModel(), max_distance=0.01)
-    keys = walk((0, UP, 1, True), (1, LEFT, 1, False), (2, UP, 3, True))
+    keys = walk((0, UP, 1, True), (1, LEFT, 1.2, False), (2, UP, 3, True))
     memory.restore({1: keys})
     context = Context(torch.zeros(1, 1, 0), latents=view(at)[None, None, None])
     return memory.read(replace(context, slots=(1,)), torch.tensor([[action]]))

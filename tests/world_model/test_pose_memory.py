@@ -213,7 +213,6 @@ def test_as_many_views_as_half_of_the_features_are_kept_apart():
 def test_impossible_values_are_refused():
     for field, value in (
         ("min_posterior", 1.0),
-        ("min_change", 0.0),
         ("dim", 0),
         ("width", -1.0),
     ):

@@ -55,11 +55,11 @@ def fresh():
 
 
 def retrieval(network):
-    return RetrievalMemory(latent_model(network, META))
+    return RetrievalMemory(latent_model(network, META, 0.5))
 
 
 def temp_lora(network):
-    model = latent_model(network, META)
+    model = latent_model(network, META, 0.5)
     return TempLoraMemory(model, PaperRule(model), rank=2, num_steps=1)
 
 

@@ -29,7 +29,7 @@ from world_model.diffusion.denoiser import (
 from world_model.diffusion.sampler import sample_future
 from world_model.errors import unknown_name
 from world_model.phrase_space import Motion, PhraseSpace
-from world_model.shards import write_atomically
+from world_model.shards import ShardMeta, write_atomically
 from world_model.text.encoder import embed_phrases
 
 ADAPTED_LAYERS = (
@@ -58,6 +58,7 @@ class ModelConfig:
         chunk_length: F.
         domain: Domain it was trained on.
         motions: How each action moves, or None; see `PhraseSpace`.
+        min_change: See `WorldModel`.
     """
 
     phrases: tuple[str, ...]
@@ -65,6 +66,19 @@ class ModelConfig:
     chunk_length: int
     domain: str
     motions: tuple[Motion, ...] | None = None
+    min_change: float = WorldModel.min_change
+
+    @classmethod
+    def of(cls, meta: ShardMeta, min_change: float) -> ModelConfig:
+        """That of a model trained on a data set."""
+        return cls(
+            phrases=meta.phrases,
+            inverses=meta.inverses,
+            chunk_length=meta.chunk_length,
+            domain=meta.domain,
+            motions=meta.motions,
+            min_change=min_change,
+        )
 
 
 class VideoDiffusionWorldModel(WorldModel):
@@ -118,6 +132,7 @@ class VideoDiffusionWorldModel(WorldModel):
             config.phrases, config.inverses, motions=config.motions
         )
         self.chunk_length = config.chunk_length
+        self.min_change = config.min_change
         self.num_context_frames = num_context_frames
         self.num_sampling_steps = num_sampling_steps
         self.max_batch = max_batch

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from world_model.api import Generators, WorldModel
 from world_model.core import Chunk
-from world_model.memory.keyframes import MOVED, Keyframes, append_chunk
+from world_model.memory.keyframes import Keyframes, append_chunk
 from world_model.memory.write_batch import WriteBatch
 from world_model.memory.write_rule import WriteRule, uniform
 from world_model.phrase_space import NO_ACTION, phrase_space_of
@@ -128,7 +128,8 @@ class KeyedReplayRule(WriteRule):
         # A blocked action has no inverse: its view did not change.
         change = latents.diff(dim=1).square().mean(dim=(2, 3, 4)).cpu()
         back = torch.rand(self.batch_size, generator=generator) < self.reverse
-        back &= ((inverse != NO_ACTION) & (change.flip(-1) > MOVED)).all(dim=-1)
+        moved = change.flip(-1) >= self.world_model.min_change
+        back &= ((inverse != NO_ACTION) & moved).all(dim=-1)
         latents[back] = latents[back].flip(1)
         return latents, torch.where(back[:, None], inverse, actions)
 

@@ -11,8 +11,6 @@ from world_model.api import WorldModel, with_latents
 from world_model.core import Chunk
 from world_model.phrase_space import NO_ACTION
 
-MOVED = 0.02
-"""Mean squared latent change above which an action was not blocked."""
 SAME_VIEW = 1e-4
 """Mean squared latent difference up to which two encoded frames are one view."""
 

@@ -78,8 +78,6 @@ class PoseMemory(Memory):
         world_model: Encodes the frames and names the actions.
         matcher: Tells how views lie to each other.
         min_posterior: Least posterior of an alignment that is believed.
-        min_change: Mean squared latent change below which two views are from one
-            pose: a move was blocked, or the robot is where its last chunk ended.
     """
 
     capacity: int | None = None
@@ -90,10 +88,7 @@ class PoseMemory(Memory):
         matcher: PlaceMatcher,
         *,
         min_posterior: float = 0.5,
-        min_change: float = 0.5,
     ) -> None:
-        if min_change <= 0:
-            raise ValueError(f"`min_change` must be positive, got {min_change}.")
         if not 0 < min_posterior < 1:
             raise ValueError(
                 f"`min_posterior` must be between 0 and 1, got {min_posterior}."
@@ -101,7 +96,6 @@ class PoseMemory(Memory):
         self.world_model = world_model
         self.matcher = matcher
         self.min_posterior = min_posterior
-        self.min_change = min_change
         self._motions = motions_of(
             world_model.action_space, "memory by pose", instead="use memory=temp_lora"
         )
@@ -203,7 +197,7 @@ class PoseMemory(Memory):
         if not walks:
             return False
         kept = self._views(slot, [(len(walks) - 1, walks[-1].here)])[0]
-        return float((kept - view).square().mean()) < self.min_change
+        return float((kept - view).square().mean()) < self.world_model.min_change
 
     def _begin_walk(self, slot: int, view: Tensor) -> None:
         walks = self._walks.get(slot, ())
@@ -215,7 +209,7 @@ class PoseMemory(Memory):
         *others, walk = self._walks[slot]
         x, y, _ = motion = self._motions[action]
         # Nothing stands in the way of a turn on the spot.
-        if (x or y) and change < self.min_change:
+        if (x or y) and change < self.world_model.min_change:
             blocked = walk.blocked | {(walk.here.place, action)}
             walk = replace(walk, blocked=blocked)
         else:

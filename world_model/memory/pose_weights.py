@@ -35,7 +35,6 @@ class PoseWeightsMemory(PoseMemory):
         world_model: Encodes the frames and names the actions.
         matcher: Tells how views lie to each other.
         min_posterior: See `PoseMemory`.
-        min_change: See `PoseMemory`.
         dim: D, number of features, and most poses known at a time: more views than
             features could not be told apart.
         width: Of the kernel over positions [m].
@@ -50,14 +49,11 @@ class PoseWeightsMemory(PoseMemory):
         matcher: PlaceMatcher,
         *,
         min_posterior: float = 0.5,
-        min_change: float = 0.5,
         dim: int = 112,
         width: float = 0.2,
         penalty: float = 0.01,
     ) -> None:
-        super().__init__(
-            world_model, matcher, min_posterior=min_posterior, min_change=min_change
-        )
+        super().__init__(world_model, matcher, min_posterior=min_posterior)
         for name, value in (("dim", dim), ("width", width), ("penalty", penalty)):
             if value <= 0:
                 raise ValueError(f"`{name}` must be positive, got {value}.")

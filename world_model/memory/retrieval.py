@@ -10,7 +10,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, Keyframes, append_chunk
+from world_model.memory.keyframes import Keyframes, append_chunk
 from world_model.phrase_space import NO_ACTION, phrase_space_of
 
 
@@ -109,7 +109,8 @@ class RetrievalMemory(Memory):
         before, after = keys.latents[starts], keys.latents[starts + 1]
         done = keys.actions[starts + 1]
         undo = self._inverses[done]
-        moved = (after - before).square().mean(dim=(1, 2, 3)).cpu() > MOVED
+        change = (after - before).square().mean(dim=(1, 2, 3)).cpu()
+        moved = change >= self.world_model.min_change
         back = moved & (undo != NO_ACTION)
         return (
             torch.cat([before, after[back]]),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.memory.keyframes import MOVED, chunk_ends
+from world_model.memory.keyframes import chunk_ends
 from world_model.memory.ridge_weights import RidgeWeights
 from world_model.phrase_space import NO_ACTION, phrase_space_of
 
@@ -73,7 +73,8 @@ class RidgeMemory(Memory):
     def write(self, chunk: Chunk) -> None:
         """Adds each active slot's chunk, forwards and backwards."""
         before, after = chunk_ends(self.world_model, chunk)
-        moved = (after - before).square().mean(dim=(1, 2, 3)) > MOVED
+        change = (after - before).square().mean(dim=(1, 2, 3))
+        moved = change >= self.world_model.min_change
         for slot in chunk.active.nonzero()[:, 0].tolist():
             action = int(chunk.actions[slot])
             self._add(slot, before[slot], action, after[slot])

@@ -71,6 +71,19 @@ class LatentEpisodes:
     chunk_length: int
     inverses: np.ndarray
 
+    @property
+    def min_change(self) -> float:
+        """Halfway from the views' change in blocked actions to that in free ones.
+
+        See `WorldModel.min_change`. Taken between the largest and the smallest change
+        but for one in a hundred; blocked actions that there are none of change nothing.
+        """
+        ends = self.latents[:, :: self.chunk_length].float()
+        change = ends.diff(dim=1).square().mean(dim=(2, 3, 4)).numpy()
+        blocked, free = change[~self.moved], change[self.moved]
+        low = np.quantile(blocked, 0.99) if blocked.size else 0.0
+        return float(low + np.quantile(free, 0.01)) / 2
+
 
 @dataclass(frozen=True)
 class TrainingBatch:

@@ -17,13 +17,14 @@ from world_model.provenance import provenance
 from world_model.shards import ShardMeta
 
 
-def export(checkpoints: Path, target: Path, meta: ShardMeta) -> None:
+def export(checkpoints: Path, target: Path, meta: ShardMeta, min_change: float) -> None:
     """Writes float16 safetensors, JSON and `card.json` to `target`, all or nothing.
 
     Args:
         checkpoints: Output folder of the training stages.
         target: Folder to replace.
         meta: The data set the stages were trained on.
+        min_change: See `WorldModel`.
 
     Raises:
         OSError: If a stage has not been run.
@@ -31,24 +32,17 @@ def export(checkpoints: Path, target: Path, meta: ShardMeta) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         folder = Path(scratch) / "weights"
-        _write(checkpoints, folder, meta)
+        _write(checkpoints, folder, meta, min_change)
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
 
 
-def _write(checkpoints: Path, folder: Path, meta: ShardMeta) -> None:
-    config = ModelConfig(
-        phrases=meta.phrases,
-        inverses=meta.inverses,
-        chunk_length=meta.chunk_length,
-        domain=meta.domain,
-        motions=meta.motions,
-    )
+def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) -> None:
     model = VideoDiffusionWorldModel(
         FrameAutoencoder.from_pretrained(checkpoints / "autoencoder").half(),
         VideoDenoiser.from_pretrained(checkpoints / "denoiser").half(),
-        config,
+        ModelConfig.of(meta, min_change),
     )
     model.save_pretrained(folder)
     classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")

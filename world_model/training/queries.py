@@ -57,18 +57,14 @@ class Queries:
         return len(self.episode)
 
 
-def latent_model(denoiser: VideoDenoiser, meta: ShardMeta) -> VideoDiffusionWorldModel:
+def latent_model(
+    denoiser: VideoDenoiser, meta: ShardMeta, min_change: float
+) -> VideoDiffusionWorldModel:
     """A world model with these slow weights whose images are latents."""
     channels = denoiser.config["latent_channels"]
-    config = ModelConfig(
-        phrases=meta.phrases,
-        inverses=meta.inverses,
-        chunk_length=meta.chunk_length,
-        domain=meta.domain,
-        motions=meta.motions,
-    )
     identity = FrameAutoencoder(kind="identity", latent_channels=channels)
     device = next(denoiser.parameters()).device
+    config = ModelConfig.of(meta, min_change)
     return VideoDiffusionWorldModel(identity.to(device), denoiser, config)
 
 
