@@ -119,6 +119,46 @@ def paired_bootstrap_difference(
     )
 
 
+def bootstrap_ratio(
+    numerators: Sequence[float] | np.ndarray,
+    denominators: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    clusters: Sequence[object] | np.ndarray | None = None,
+    num_resamples: int = 4000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The ratio of two means over the same episodes, with its interval.
+
+    Args:
+        numerators: One number per episode.
+        denominators: One number per episode, in the same order; their sum over any
+            resample is taken to be other than 0.
+        rng: Source of the resamples.
+        clusters: The scene of each episode; each its own if None.
+        num_resamples: Bootstrap resamples.
+        confidence: Coverage aimed at.
+
+    Raises:
+        ValueError: If the lists have different lengths.
+    """
+    if len(numerators) != len(denominators):
+        raise ValueError(
+            "A ratio needs both numbers of every episode, got "
+            f"{len(numerators)} and {len(denominators)}: join them on `seed` first."
+        )
+    top, _ = _per_cluster(np.asarray(numerators, dtype=float), clusters)
+    bottom, _ = _per_cluster(np.asarray(denominators, dtype=float), clusters)
+    tail = (1 - _checked(confidence)) / 2
+    ratio = float(top.sum() / bottom.sum())
+    if len(top) < 2:
+        return Estimate(ratio, None, None)
+    # A ratio of sums: each cluster weighs as much as its denominator.
+    ratios = _resampled_means(top, bottom, num_resamples, rng)
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    return Estimate(ratio, float(low), float(high))
+
+
 def _per_cluster(
     values: np.ndarray, clusters: Sequence[object] | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
 import numpy as np
 import pandas as pd
 import torch
@@ -23,10 +24,12 @@ from torch import Tensor
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, other_memory
 from eval.evaluate import Episode
+from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen
 from eval.recall_queries import Query, draw_queries
 from eval.recall_scores import image_scores
 from eval.recall_summary import costs, plot_costs, plot_delays, summarise
+from eval.recall_table import print_recall
 from eval.record import write_atomically
 from eval.run_spec import canonical_json, code_name, config_digest, provenance
 from eval.tours import TourCache
@@ -43,10 +46,10 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     """Runs the suite and returns its output directory.
 
     Writes recall.csv (a line per row, mode, query and horizon), recall_summary.csv,
-    recall_costs.csv, two plots and run.json. A killed run continues after its last
-    whole batch of episodes.
+    recall_pairs.csv, recall_costs.csv, two plots and run.json. A killed run continues
+    after its last whole batch of episodes.
     """
-    configs = {name: other_memory(overrides, name)[0] for name in cfg.recall.memories}
+    configs = {row: _config(overrides, row) for row in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
     caches = {
         name: TourCache.of(config, runs[name].device)
@@ -66,14 +69,21 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     return folder
 
 
+def _config(overrides: Sequence[str], row: str) -> DictConfig:
+    """The configuration of a row: a memory, and what else it overrides."""
+    name, *changed = row.split()
+    return hydra.compose("eval", [*other_memory(overrides, name)[1], *changed])
+
+
 def _report(folder: Path, lines: pd.DataFrame) -> None:
     summary, spent = summarise(lines), costs(lines)
     write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
     write_atomically(folder / "recall_costs.csv", spent.to_csv(index=False))
     plot_delays(lines, folder / "recall_by_delay.png")
     plot_costs(spent, folder / "recall_by_cost.png")
-    print(summary[summary["delay"] == "all"].to_string(index=False))
-    print(spent.to_string(index=False))
+    found = pairs(lines)
+    write_atomically(folder / "recall_pairs.csv", found.to_csv(index=False))
+    print_recall(found, spent)
 
 
 def _open_folder(cfg: DictConfig, made_by: dict[str, Any]) -> Path:
@@ -163,7 +173,8 @@ def _imagine(
         (name, OPEN_LOOP): _open_loop(policy, queries, seeds),
         (name, TEACHER_FORCED): _teacher_forced(policy, queries, seeds),
     }
-    if name not in ("none", "anchor") and not policy.privileged and len(seeds) > 1:
+    is_personal = name.split()[0] not in ("none", "anchor") and not policy.privileged
+    if is_personal and len(seeds) > 1:
         # Slot b answers the queries of episode b + 1, under that episode's noise.
         others = queries[1:] + queries[:1], seeds[1:] + seeds[:1]
         shifted = _open_loop(policy, *others)

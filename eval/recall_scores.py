@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import nan
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from eval.video.src import SceneRevisitConsistency
 from eval.video.vgg16_conv5 import Vgg16Conv5
 from world_model.frames import to_model
 
+MIN_SIZE = 32
+"""Of smaller images [px] perceptual measures say nothing."""
 MAX_PSNR = 60.0
 """Equal images have no finite PSNR; above this they are equal to the eye [dB]."""
 
@@ -35,7 +38,7 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
         "real_cuts_per_100": None,
         "motion": None,
     }
-    if real.shape[-1] >= 32:
+    if real.shape[-1] >= MIN_SIZE:
         scores["recall_lpips"] = float(lpips_vgg()(imagined, real).mean())
     threshold = cut_threshold(domain)
     if threshold is not None:
@@ -49,14 +52,19 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
 
 @torch.no_grad()
 def image_scores(images: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """LPIPS, PSNR, SSIM and SRC of images (N, C, H, W) in [-1, 1], (N,) each.
+    """LPIPS, PSNR, SSIM, SRC and MSE of images (N, C, H, W) in [-1, 1], (N,) each.
 
     SRC is the cosine of VGG16 features of the imagined and of the true revisit
-    (`eval.video.src`).
+    (`eval.video.src`). Of images below 32 px, LPIPS, SSIM and SRC are NaN.
     """
-    return {
-        "lpips": lpips_vgg()(images, truth),
+    scores = {
         "psnr": psnr(images, truth).clamp(max=MAX_PSNR),
+        "mse": (images - truth).square().mean(dim=(1, 2, 3)),
+    }
+    if images.shape[-1] < MIN_SIZE:
+        return scores | dict.fromkeys(("lpips", "ssim", "src"), scores["mse"] * nan)
+    return scores | {
+        "lpips": lpips_vgg()(images, truth),
         "ssim": ssim(images, truth),
         "src": _src().similarity(truth, images),
     }

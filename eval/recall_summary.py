@@ -12,24 +12,34 @@ import pandas as pd
 from eval.intervals import bootstrap_interval
 from eval.recall_queries import NEW_VIEW, nearest_delay
 
-METRICS = ("lpips", "psnr", "ssim", "src")
+METRICS = ("lpips", "psnr", "ssim", "src", "mse")
 REVISIT = "revisit"
 _KEYS = ["mode", "poses", "kind", "delay", "horizon"]
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Means with 95 % intervals (bootstrap over episodes), and the LPIPS gap closed.
+    """Means with 95 % intervals (bootstrap over episodes), and the gap closed.
 
-    gap_closed = (none - row) / (none - ceiling), on the same queries. Kinds stand
-    alone over all delays; `revisit` joins known ways and new directions and stands
-    at each delay, too. Controls do not imagine: they stand in both modes.
+    gap_closed = (none - row) / (none - ceiling), on the same queries, in the distance
+    of `distance_of`.
     """
+    distance = distance_of(table)
     return pd.DataFrame(
-        line for key, group in _groups(table) for line in _lines(key, group)
+        line for key, group in groups(table) for line in _lines(key, group, distance)
     )
 
 
-def _groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def distance_of(table: pd.DataFrame) -> str:
+    """The column in which gaps are measured: LPIPS, or MSE of toy images."""
+    return "lpips" if table["lpips"].notna().all() else "mse"
+
+
+def groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """All sets of answers that are averaged, and what they have in common.
+
+    Kinds stand alone over all delays; `revisit` joins known ways and new directions
+    and stands at each delay, too. Controls do not imagine: they stand in both modes.
+    """
     table = _with_controls(table)
     revisits = table[table["kind"] != NEW_VIEW]
     near = [nearest_delay(int(d)) for d in revisits["delay"]]
@@ -51,12 +61,14 @@ def _with_controls(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, *(controls.assign(mode=mode) for mode in modes)])
 
 
-def _lines(key: dict[str, Any], group: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    means = group.groupby("row")["lpips"].mean()
+def _lines(
+    key: dict[str, Any], group: pd.DataFrame, distance: str
+) -> Iterator[dict[str, Any]]:
+    means = group.groupby("row")[distance].mean()
     none, ceiling = means.get("none", np.nan), means.get("ceiling", np.nan)
     for row, part in group.groupby("row", sort=False):
         line = {**key, "row": row, "n": len(part)}
-        for name in METRICS:
+        for name in (m for m in METRICS if part[m].notna().all()):
             estimate = bootstrap_interval(
                 part[name].to_numpy(),
                 clusters=part["seed"].to_numpy(),
@@ -77,18 +89,19 @@ def _rounded(value: float | None) -> float | None:
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """Per memory: seconds per written chunk, bytes, and LPIPS at the last horizon."""
+    """Per memory: seconds per written chunk, bytes, distance at the last horizon."""
+    distance = distance_of(table)
     last = table[(table["horizon"] == table["horizon"].max())]
     last = last[(last["mode"] == "open_loop") & last["bytes"].notna()]
     last = last[~last["row"].str.contains("wrong_episode")]
     kinds = last["kind"].where(last["kind"] == NEW_VIEW, REVISIT)
-    lpips = last.pivot_table("lpips", "row", kinds, sort=False).add_prefix("lpips_")
+    found = last.pivot_table(distance, "row", kinds, sort=False)
     spent = last.groupby("row", sort=False)[["write_seconds", "bytes"]].mean()
-    return spent.join(lpips).round(5).reset_index()
+    return spent.join(found.add_prefix(f"{distance}_")).round(5).reset_index()
 
 
 def plot_delays(table: pd.DataFrame, path: Path) -> None:
-    """LPIPS of exact open-loop revisits over the delay, a panel per horizon."""
+    """Distance of exact open-loop revisits over the delay, a panel per horizon."""
     import seaborn as sns
 
     shown = table[(table["mode"] == "open_loop") & (table["poses"] == "exact")]
@@ -98,7 +111,7 @@ def plot_delays(table: pd.DataFrame, path: Path) -> None:
     grid = sns.relplot(
         shown.assign(delay=near).reset_index(drop=True),
         x="delay",
-        y="lpips",
+        y=distance_of(table),
         hue="row",
         col="horizon",
         kind="line",
@@ -107,24 +120,24 @@ def plot_delays(table: pd.DataFrame, path: Path) -> None:
         seed=0,
         height=3.5,
     )
-    grid.set(xscale="log", xlabel="delay [actions]", ylabel="LPIPS-vgg")
+    grid.set(xscale="log", xlabel="delay [actions]")
     _save(grid, path)
 
 
 def plot_costs(spent: pd.DataFrame, path: Path) -> None:
-    """LPIPS of revisits over write time, the size of a point its memory's bytes."""
+    """Distance of revisits over write time; the size of a point: memory's bytes."""
     import seaborn as sns
 
     grid = sns.relplot(
         spent,
         x="write_seconds",
-        y=f"lpips_{REVISIT}",
+        y=next(c for c in spent if c.endswith(f"_{REVISIT}")),
         hue="row",
         size="bytes",
         sizes=(30, 300),
         height=4,
     )
-    grid.set(xlabel="write [s / chunk]", ylabel="LPIPS-vgg of revisits")
+    grid.set(xlabel="write [s / chunk]")
     grid.set(xscale="symlog")
     _save(grid, path)
 

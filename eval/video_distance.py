@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eval.recall_scores import MIN_SIZE
 from eval.record import VIDEO_FILE, RunRecord, write_atomically
 from eval.video.cached import CachedFeatures
 from eval.video.feature_set import extract
@@ -19,9 +20,6 @@ from world_model.frames import to_model
 
 NUM_FRAMES = 16
 """Frames of a clip: four chunks of four, which even the shortest path has."""
-
-MIN_SIZE = 32
-"""Smaller images [px] are toys, of which video features say nothing."""
 
 
 def video_distance(

@@ -6,6 +6,7 @@ from scipy import stats
 
 from eval.intervals import (
     bootstrap_interval,
+    bootstrap_ratio,
     paired_bootstrap_difference,
     wilson_interval,
 )
@@ -127,3 +128,22 @@ def test_pairing_removes_what_both_rows_share(values, shift):
 def test_pairs_need_rows_of_equal_length():
     with pytest.raises(ValueError, match="got 2 and 1: join them on `seed`"):
         paired_bootstrap_difference([1.0, 2.0], [1.0], rng=rng())
+
+
+@given(st.lists(numbers, min_size=2, max_size=20))
+def test_a_ratio_to_ones_is_the_mean(values):
+    ones = np.ones(len(values))
+    ratio = bootstrap_ratio(values, ones, rng=rng())
+    assert ratio == bootstrap_interval(values, rng=rng())
+
+
+def test_a_ratio_that_all_scenes_share_has_no_width_and_does_not_average_ratios():
+    estimate = bootstrap_ratio([1, 10, 100], [2, 20, 200], rng=rng())
+    assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.5, 0.5)
+    assert bootstrap_ratio([0, 1], [9, 1], rng=rng()).value == 0.1
+    assert bootstrap_ratio([1], [2], rng=rng()).low is None
+
+
+def test_a_ratio_of_unequal_lists_is_refused():
+    with pytest.raises(ValueError, match="needs both numbers of every episode, got 2"):
+        bootstrap_ratio([1, 2], [1], rng=rng())

@@ -8,14 +8,17 @@ import hydra
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from envs.domains import make_domain
 from envs.memory_task_env import MemoryTaskEnv
 from eval import recall
 from eval.recall import run_recall
+from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen, nodes_within, stroll
 from eval.recall_queries import EXACT, JITTERED, NEW_VIEW, draw_queries, nearest_delay
 from eval.recall_summary import costs, summarise
+from eval.recall_table import print_recall
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OVERRIDES = [
@@ -23,7 +26,7 @@ OVERRIDES = [
     "recall.queries=2",
     "recall.legs=[3,2]",
     "recall.horizons=[1,2]",
-    "recall.memories=[none,retrieval]",
+    'recall.memories=[none,"retrieval memory.max_distance=0.4"]',
     "num_envs=1",
 ]
 
@@ -40,7 +43,9 @@ def lines(seeds: list[int]) -> pd.DataFrame:
                 "poses": "exact",
                 "horizon": 1,
                 "delay": 5 if kind == "known" else None,
+                "query": 0,
                 "lpips": value,
+                "mse": value**2,
                 "psnr": 20.0,
                 "ssim": 0.5,
                 "src": 0.5,
@@ -69,6 +74,74 @@ def test_the_gap_closed_is_the_share_of_the_way_from_none_to_the_ceiling() -> No
         assert rows.loc["none", "gap_closed"] == 0
         assert rows.loc["ceiling", "gap_closed"] == 1
         assert rows.loc["memory", "lpips_low"] == pytest.approx(0.2)
+
+
+def test_gaps_of_toys_are_measured_in_mean_squared_error() -> None:
+    """LPIPS of images of 8 px says nothing."""
+    toys = lines([0, 1]).assign(lpips=None, ssim=None, src=None)
+    summary = summarise(toys).set_index("row")
+    expected = (0.36 - 0.04) / (0.36 - 0.01)
+    assert summary.loc["memory", "gap_closed"].tolist() == [
+        pytest.approx(expected, abs=1e-3)
+    ] * len(summary.loc["memory"])
+    assert "lpips" not in summary
+    assert "mse_low" in summary
+    assert "mse_revisit" in costs(toys)
+    assert pairs(toys)["gap_closed"].iloc[0] == pytest.approx(expected, abs=1e-3)
+
+
+def wrong_episode(table: pd.DataFrame) -> pd.DataFrame:
+    wrong = table[table["row"] == "memory"].assign(row="memory, wrong_episode")
+    return pd.concat([table, wrong.assign(lpips=0.7, psnr=17.0)])
+
+
+def test_a_memory_is_paired_with_no_memory_and_with_a_wrong_episodes() -> None:
+    found = pairs(wrong_episode(lines([0, 1, 2])))
+    assert set(found["row"]) == {"memory"}
+    for against, gain, db in (("none", 0.4, 0.0), ("wrong_episode", 0.5, 3.0)):
+        rows = found[found["against"] == against]
+        assert set(rows["kind"]) == {"known", "new_view", "revisit"}
+        for column, value in (("lpips_gain", gain), ("psnr_gain", db)):
+            for bound in ("", "_low", "_high"):
+                assert rows[column + bound].to_numpy() == pytest.approx(value)
+    closed = found[found["against"] == "none"]["gap_closed"]
+    assert closed.to_numpy() == pytest.approx(0.8)
+
+
+def test_the_printed_table_says_what_is_won_what_is_lost_and_what_it_costs() -> None:
+    table = lines([0, 1, 2])
+    worse = (table["row"] == "memory") & (table["kind"] == "new_view")
+    table.loc[worse, "psnr"] -= 1.5
+    console = Console(width=90, record=True)
+    print_recall(pairs(table), costs(table), console)
+    row = next(
+        x for x in console.export_text().splitlines() if x.startswith("│ memory")
+    )
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == [
+        "memory",
+        "0.80 [0.80, 0.80]",
+        "",  # no jittered questions
+        "-1.50 [-1.50, -1.50]",
+        "0.100",
+        "0",
+    ]
+
+
+def test_answers_are_paired_by_question_whatever_their_order() -> None:
+    table = lines([0, 1, 2])
+    table["lpips"] += table["seed"] * 0.1  # harder episodes, the same gain
+    found = pairs(table.sample(frac=1, random_state=0))
+    assert found["lpips_gain_low"].to_numpy() == pytest.approx(0.4)
+    assert found["lpips_gain_high"].to_numpy() == pytest.approx(0.4)
+
+
+def test_a_row_may_override_what_it_likes() -> None:
+    row = "retrieval memory.max_distance=0.4 world_model.num_sampling_steps=3"
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = recall._config(["memory=temp_lora", "memory.rank=4"], row)
+    assert (cfg.memory.name, cfg.memory.max_distance) == ("retrieval", 0.4)
+    assert cfg.world_model.num_sampling_steps == 3
 
 
 def test_one_episode_has_no_interval() -> None:
@@ -157,7 +230,7 @@ def test_a_killed_run_continues_after_its_last_batch(
         cfg = hydra.compose("eval", overrides)
         folder = run_recall(cfg, overrides)
         table = pd.read_csv(folder / "recall.csv", keep_default_na=False)
-        names = ["ceiling", "frozen", "none", "retrieval"]
+        names = ["ceiling", "frozen", "none", "retrieval memory.max_distance=0.4"]
         assert sorted(table["row"].unique()) == names
         # Episodes x (two controls, two rows in both modes) x queries x horizons.
         assert len(table) == 2 * (2 + 2 * 2) * 2 * 2

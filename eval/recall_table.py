@@ -1,0 +1,52 @@
+"""What the recall suite found, in a table that fits a terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from eval.recall_queries import EXACT, JITTERED, NEW_VIEW
+from eval.recall_summary import REVISIT
+
+
+def print_recall(
+    found: pd.DataFrame, spent: pd.DataFrame, console: Console | None = None
+) -> None:
+    """Prints a line per memory: open loop, as many chunks deep as was asked.
+
+    Args:
+        found: From `recall_pairs.pairs`.
+        spent: From `recall_summary.costs`.
+        console: Where to print; the terminal if None.
+    """
+    horizon = found["horizon"].max()
+    kept = found[(found["mode"] == "open_loop") & (found["horizon"] == horizon)]
+    kept = kept[(kept["delay"] == "all") & (kept["against"] == "none")]
+    table = Table(
+        title=f"recall, open loop, {horizon} imagined [95 %]", title_justify="left"
+    )
+    table.add_column("memory")
+    for heading in ("gap closed", "jittered", "new views dB", "s/chunk", "kB"):
+        table.add_column(heading, justify="right")
+    for _, cost in spent.iterrows():
+        lines = kept[kept["row"] == cost["row"]]
+        table.add_row(
+            cost["row"],
+            _cell(lines, EXACT, REVISIT, "gap_closed"),
+            _cell(lines, JITTERED, REVISIT, "gap_closed"),
+            _cell(lines, EXACT, NEW_VIEW, "psnr_gain"),
+            f"{cost['write_seconds']:.3f}",
+            f"{cost['bytes'] / 1000:,.0f}",
+        )
+    (console or Console()).print(table)
+
+
+def _cell(lines: pd.DataFrame, poses: str, kind: str, column: str) -> str:
+    """Value and interval; empty where nothing was asked."""
+    lines = lines[(lines["poses"] == poses) & (lines["kind"] == kind)]
+    if lines.empty or pd.isna(lines.iloc[0][column]):
+        return ""
+    low, high = lines.iloc[0][f"{column}_low"], lines.iloc[0][f"{column}_high"]
+    text = f"{lines.iloc[0][column]:.2f}"
+    return text if pd.isna(low) else f"{text} [{low:.2f}, {high:.2f}]"
