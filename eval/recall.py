@@ -10,6 +10,7 @@ seen measure harm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from eval.evaluate import Episode
 from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen
 from eval.recall_queries import Query, draw_queries
-from eval.recall_scores import image_scores
+from eval.recall_scores import ImageScores
 from eval.recall_summary import costs, plot_costs, plot_delays, summarise
 from eval.recall_table import print_recall
 from eval.record import write_atomically
@@ -124,12 +125,14 @@ def _run_batch(
     lines = []
     try:
         queries = [_ask(env, seed, cfg) for env, seed in zip(envs, seeds, strict=True)]
+        scores = [_scores_of(asked, cfg.recall.horizons) for asked in queries]
+        ask = partial(_score, queries, scores, seeds, cfg.recall.horizons)
         for name, images in _controls(first, queries).items():
-            lines += _score(name, images, queries, seeds, cfg.recall.horizons)
+            lines += ask(name, OPEN_LOOP, images)
         for name, parts in runs.items():
             spent = _watch(parts, caches[name], envs, seeds)
             for (row, mode), images in _imagine(name, parts, queries, seeds).items():
-                new = _score(row, images, queries, seeds, cfg.recall.horizons, mode)
+                new = ask(row, mode, images)
                 lines += [{**line, **spent[line["seed"]]} for line in new]
     finally:
         for env in envs:
@@ -252,29 +255,40 @@ def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:
     }
 
 
+def _scores_of(asked: list[Query], horizons: Sequence[int]) -> ImageScores:
+    """What judges an episode's answers, query by query and horizon by horizon."""
+    steps = [h - 1 for h in horizons]
+    return ImageScores(torch.cat([to_model(query.images)[steps] for query in asked]))
+
+
 def _score(
-    row: str,
-    images: Tensor,
     queries: list[list[Query]],
+    scores: list[ImageScores],
     seeds: list[int],
     horizons: Sequence[int],
-    mode: str = OPEN_LOOP,
+    row: str,
+    mode: str,
+    images: Tensor,
 ) -> list[dict[str, Any]]:
+    """A line per episode, query and horizon of a row's images (B, Q, T, C, H, W)."""
+    steps = [h - 1 for h in horizons]
     lines = []
-    for seed, predicted, asked in zip(seeds, images, queries, strict=True):
-        for i, (frames, query) in enumerate(zip(predicted, asked, strict=True)):
-            steps = [h - 1 for h in horizons]
-            scores = image_scores(frames[steps], to_model(query.images)[steps])
-            for n, step in enumerate(steps):
-                line = {
-                    "row": row,
-                    "mode": mode,
-                    "seed": seed,
-                    "query": i,
-                    "horizon": step + 1,
-                    "poses": query.poses,
-                    "kind": query.kinds[step],
-                    "delay": query.delays[step],
-                }
-                lines.append(line | {k: float(v[n]) for k, v in scores.items()})
+    for seed, predicted, asked, score in zip(
+        seeds, images, queries, scores, strict=True
+    ):
+        found = score(predicted[:, steps].flatten(0, 1))
+        columns = {name: values.tolist() for name, values in found.items()}
+        places = [(i, step) for i in range(len(asked)) for step in steps]
+        for n, (i, step) in enumerate(places):
+            line = {
+                "row": row,
+                "mode": mode,
+                "seed": seed,
+                "query": i,
+                "horizon": step + 1,
+                "poses": asked[i].poses,
+                "kind": asked[i].kinds[step],
+                "delay": asked[i].delays[step],
+            }
+            lines.append(line | {name: values[n] for name, values in columns.items()})
     return lines

@@ -13,8 +13,6 @@ from eval.imagine import Imagined
 from eval.video.cuts import scene_cuts
 from eval.video.images import psnr, ssim
 from eval.video.lpips import Lpips
-from eval.video.src import SceneRevisitConsistency
-from eval.video.vgg16_conv5 import Vgg16Conv5
 from world_model.frames import to_model
 
 MIN_SIZE = 32
@@ -50,29 +48,42 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
     return scores
 
 
-@torch.no_grad()
-def image_scores(images: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """LPIPS, PSNR, SSIM, SRC and MSE of images (N, C, H, W) in [-1, 1], (N,) each.
+class ImageScores:
+    """Scores imagined images against the same true ones, again and again.
 
-    SRC is the cosine of VGG16 features of the imagined and of the true revisit
-    (`eval.video.src`). Of images below 32 px, LPIPS, SSIM and SRC are NaN.
+    LPIPS-vgg and SRC (`SceneRevisitConsistency` of `Vgg16Conv5`) read the same VGG16:
+    it sees every image once, and the true ones only when this is made.
+
+    Args:
+        truth: (N, C, H, W) in [-1, 1].
     """
-    scores = {
-        "psnr": psnr(images, truth).clamp(max=MAX_PSNR),
-        "mse": (images - truth).square().mean(dim=(1, 2, 3)),
-    }
-    if images.shape[-1] < MIN_SIZE:
-        return scores | dict.fromkeys(("lpips", "ssim", "src"), scores["mse"] * nan)
-    return scores | {
-        "lpips": lpips_vgg()(images, truth),
-        "ssim": ssim(images, truth),
-        "src": _src().similarity(truth, images),
-    }
 
+    @torch.no_grad()
+    def __init__(self, truth: Tensor) -> None:
+        self.truth = truth
+        is_toy = truth.shape[-1] < MIN_SIZE
+        self._features = None if is_toy else lpips_vgg().stack(truth)
 
-@lru_cache
-def _src() -> SceneRevisitConsistency:
-    return SceneRevisitConsistency(Vgg16Conv5())
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """LPIPS, PSNR, SSIM, SRC and MSE of images like the true ones, (N,) each.
+
+        Of images below 32 px, LPIPS, SSIM and SRC are NaN.
+        """
+        truth = self.truth
+        scores = {
+            "psnr": psnr(images, truth).clamp(max=MAX_PSNR),
+            "mse": (images - truth).square().mean(dim=(1, 2, 3)),
+        }
+        if self._features is None:
+            return scores | dict.fromkeys(("lpips", "ssim", "src"), scores["mse"] * nan)
+        found = lpips_vgg().stack(images)
+        last, true_last = found[-1].flatten(1), self._features[-1].flatten(1)
+        return scores | {
+            "lpips": lpips_vgg().distance(found, self._features),
+            "ssim": ssim(images, truth),
+            "src": torch.cosine_similarity(last, true_last),
+        }
 
 
 @lru_cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -44,9 +46,12 @@ class Lpips(nn.Module):
             (N,) float32.
         """
         self._check(images, targets)
-        pairs = zip(self.stack(images), self.stack(targets), strict=True)
-        total = images.new_zeros(len(images))
-        for i, (left, right) in enumerate(pairs):
+        return self.distance(self.stack(images), self.stack(targets))
+
+    def distance(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+        """Distance (N,) of images whose features `stack` has computed."""
+        total = first[0].new_zeros(len(first[0]))
+        for i, (left, right) in enumerate(zip(first, second, strict=True)):
             difference = (_normalise(left) - _normalise(right)) ** 2
             head = self.get_buffer(f"head_{i}")
             total = total + (difference * head).sum(1).mean((1, 2))

@@ -8,6 +8,7 @@ import hydra
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
 from envs.domains import make_domain
@@ -17,8 +18,13 @@ from eval.recall import run_recall
 from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen, nodes_within, stroll
 from eval.recall_queries import EXACT, JITTERED, NEW_VIEW, draw_queries, nearest_delay
+from eval.recall_scores import MAX_PSNR, ImageScores
 from eval.recall_summary import costs, summarise
 from eval.recall_table import print_recall
+from eval.video.images import psnr
+from eval.video.lpips import Lpips
+from eval.video.src import SceneRevisitConsistency
+from eval.video.vgg16_conv5 import Vgg16Conv5
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OVERRIDES = [
@@ -248,3 +254,23 @@ def test_a_killed_run_continues_after_its_last_batch(
     assert asked == [[1]]
     again = pd.read_csv(folder / "recall.csv").drop(columns="write_seconds")
     pd.testing.assert_frame_equal(again, whole)
+
+
+def test_one_look_at_an_image_gives_what_lpips_and_src_give_alone() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth, images = torch.rand(2, 3, 3, 64, 64, generator=rng) * 2 - 1
+    scores = ImageScores(truth)
+    for shown in (images, truth):
+        found = scores(shown)
+        torch.testing.assert_close(found["lpips"], Lpips("vgg")(shown, truth))
+        alone = SceneRevisitConsistency(Vgg16Conv5()).similarity(truth, shown)
+        torch.testing.assert_close(found["src"], alone)
+        torch.testing.assert_close(found["mse"], 4 * 10 ** (-psnr(shown, truth) / 10))
+    assert (found["psnr"] == MAX_PSNR).all()
+
+
+def test_of_toys_only_pixels_are_compared() -> None:
+    truth = torch.zeros(2, 3, 8, 8)
+    found = ImageScores(truth)(truth + torch.tensor([0.1, 0.2])[:, None, None, None])
+    assert found["mse"].tolist() == pytest.approx([0.01, 0.04])
+    assert all(found[name].isnan().all() for name in ("lpips", "ssim", "src"))
