@@ -95,7 +95,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def fit(self, frames: Tensor) -> None:
-        """Sets the projection from a sample of frames (M, 3, H, W)."""
+        """Sets the projection from a sample of frames (M, 3, H, W), if there is one."""
+        if self.identity:
+            return
         patches = self._patches(frames).flatten(0, -2).double()
         self.mean.copy_(patches.mean(dim=0))
         centred = patches - patches.mean(dim=0)
