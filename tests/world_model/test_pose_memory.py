@@ -210,6 +210,23 @@ def test_as_many_views_as_half_of_the_features_are_kept_apart():
         assert same(kept, view(walked)), walked
 
 
+def test_a_search_asks_where_a_view_was_taken_once(kind, monkeypatch):
+    world = World(kind)
+    world.execute(FORWARD, LEFT, LEFT, FORWARD)
+    world.put(Odometry(1.0, 0.0, 180.0))
+    count, align = [], kind._align
+    monkeypatch.setattr(kind, "_align", lambda *x: count.append(1) or align(*x))
+    for _ in range(2):
+        assert same(world.ask(RIGHT), world.truth(RIGHT))
+    assert same(world.ask(RIGHT, RIGHT), world.truth(RIGHT, RIGHT))
+    assert len(count) == 1
+    world.put(Odometry())  # another view
+    assert same(world.ask(FORWARD), world.truth(FORWARD))
+    assert len(count) == 2
+    world.execute(LEFT)  # something was written
+    assert not world.memory._last_located
+
+
 def test_impossible_values_are_refused():
     for field, value in (
         ("min_posterior", 1.0),

@@ -23,6 +23,9 @@ from world_model.place_matcher import (
 
 START = Odometry()
 
+_Located = tuple["tuple[Walk, ...] | None", Tensor | None, tuple[int, Odometry] | None]
+"""Walks and view of a question, and the answer."""
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -100,6 +103,7 @@ class PoseMemory(Memory):
             world_model.action_space, "memory by pose", instead="use memory=temp_lora"
         )
         self._walks: dict[int, tuple[Walk, ...]] = {}
+        self._last_located: dict[int, _Located] = {}
 
     @abc.abstractmethod
     def _keep(self, slot: int, walk: int, pose: Odometry, view: Tensor) -> None:
@@ -112,9 +116,11 @@ class PoseMemory(Memory):
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Forgets all walks and views."""
         self._walks = {}
+        self._last_located = {}
 
     def write(self, chunk: Chunk) -> None:
         """Keeps each active slot's chunk end under the pose it was seen from."""
+        self._last_located = {}
         before, after = chunk_ends(self.world_model, chunk)
         is_fresh = chunk.context.num_frames == 1
         change = (after - before).square().mean(dim=(1, 2, 3)).tolist()
@@ -168,6 +174,15 @@ class PoseMemory(Memory):
         """The walk and pose a real view was seen from, or None."""
         if slot not in self._walks:
             return None
+        # A search asks of one view again and again, and nothing is written meanwhile.
+        walks, asked, answer = self._last_located.get(slot, (None, None, None))
+        if walks is self._walks[slot] and asked is not None and asked.equal(view):
+            return answer
+        answer = self._locate_anew(slot, view)
+        self._last_located[slot] = self._walks[slot], view.clone(), answer
+        return answer
+
+    def _locate_anew(self, slot: int, view: Tensor) -> tuple[int, Odometry] | None:
         if self._is_last_view(slot, view):
             return len(self._walks[slot]) - 1, self._walks[slot][-1].here
         pose = self._align(slot, [(START, view)], len(self._walks[slot]))
