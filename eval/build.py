@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
+from eval.decision_limit import check_limit
 from eval.make_part import expect, instantiate_node, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel
@@ -21,6 +22,7 @@ from world_model.policy_api import Objective, Planner, Policy
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
     from eval.episode_metric import EpisodeMetric
+    from eval.planner_suite.budget import Budget
     from world_model.classifier import GoalClassifier
     from world_model.diffusion.model import VideoDiffusionWorldModel
 
@@ -81,6 +83,7 @@ def check(cfg: DictConfig) -> None:
     if cfg.goal not in GOALS:
         raise unknown_name("goal", cfg.goal, GOALS)
     _check_groups(cfg)
+    check_limit(cfg)
     if cfg.goal == "given_image" and cfg.objective["_target_"] == READS_WORDS:
         raise ValueError(
             "`goal=given_image` needs an objective that reads it, got "
@@ -101,8 +104,12 @@ def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[
     return hydra.compose("eval", changed), changed
 
 
-def build(cfg: DictConfig) -> Parts:
+def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     """Makes the parts of a run.
+
+    Args:
+        cfg: The resolved configuration of `python -m eval.run`.
+        budget: What the planner may spend per decision; None sets no limit.
 
     Raises:
         ValueError: If a part cannot be made; a plug-in's error names the plug-in.
@@ -118,7 +125,7 @@ def build(cfg: DictConfig) -> Parts:
     model = MeteredWorldModel(build_world_model(cfg))
     objective = _checked_objective(cfg, build_objective(cfg, model))
     memory = make_memory(cfg, model)
-    planner = _checked_planner(cfg, model, build_planner(cfg, model, objective))
+    planner = _checked_planner(cfg, model, _planner(cfg, model, objective, budget))
     policy = make_part("planner", cfg.planner, Policy, model, memory, planner)
     device = str(getattr(model.inner, "device", "cpu"))
     return Parts(policy, make_env, memory, model, objective, device, metrics)
@@ -145,6 +152,22 @@ def build_planner(cfg: DictConfig, model: WorldModel, objective: Objective) -> P
     node = cfg.planner.planner
     with naming("planner", cfg.planner, node):
         return expect(instantiate_node(node, model, objective), Planner)
+
+
+def _planner(
+    cfg: DictConfig,
+    model: MeteredWorldModel,
+    objective: Objective,
+    budget: Budget | None,
+) -> Planner:
+    """The planner inside `cfg.planner`, within its budget if there is one."""
+    if budget is None:
+        return build_planner(cfg, model, objective)
+    from eval.planner_suite.budgeted_model import BudgetedWorldModel
+    from eval.planner_suite.budgeted_planner import BudgetedPlanner
+
+    limited = BudgetedWorldModel(model, budget)
+    return BudgetedPlanner(build_planner(cfg, limited, objective), limited)
 
 
 def build_metrics(cfg: DictConfig) -> tuple[EpisodeMetric, ...]:

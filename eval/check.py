@@ -13,20 +13,17 @@ from eval.shadowing import check_packages
 check_packages()
 
 import argparse  # noqa: E402
-import signal  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from importlib import import_module  # noqa: E402
-from pathlib import Path  # noqa: E402
-from types import FrameType  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 import hydra  # noqa: E402
 
 from eval.errors import described  # noqa: E402
 from eval.names import CONFIGS, check_group_names  # noqa: E402
+from eval.time_limit import OutOfTime, time_limit  # noqa: E402
 from world_model.plugins import GROUPS, register_configs  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,13 +36,6 @@ SECONDS = 60.0
 MADE = "It can be made and tried."
 _FAST_TASK = "task=scroll_find_seen"
 """Where policies are tried: nothing is rendered there."""
-
-
-class OutOfTime(BaseException):
-    """Where a plug-in was when its time was up, e.g. "planner.py:12".
-
-    No `except Exception` of its own stops it.
-    """
 
 
 @dataclass(frozen=True)
@@ -88,9 +78,9 @@ def check(
     words = [*_defaults(kind, overrides), f"{kind}={name}", *overrides]
     check_group_names(words)
     try:
-        with time_limit(seconds):
-            cfg = _compose(words)
-            laws = import_module(f"eval.laws.{_laws_of(kind, cfg)}")
+        cfg = _compose(words)
+        laws = import_module(f"eval.laws.{_laws_of(kind, cfg)}")
+        with time_limit(seconds):  # from here on code of the part runs
             examples = laws.examples(cfg)
     except (Exception, OutOfTime, SystemExit) as error:
         return [Verdict(MADE, _problem(error, seconds))]
@@ -118,30 +108,6 @@ def judge(
         except (Exception, OutOfTime, SystemExit) as error:
             return Verdict(title, _problem(error, seconds), example.text)
     return Verdict(title)
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Stops what runs inside after so many seconds (in the main thread of POSIX).
-
-    Raises:
-        OutOfTime: If it was stopped.
-    """
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise OutOfTime("unknown" if frame is None else _line(frame))
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _line(frame: FrameType) -> str:
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _compose(words: Sequence[str]) -> DictConfig:

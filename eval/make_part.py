@@ -28,7 +28,7 @@ def make_part(
 
     Args:
         group: Its config group, e.g. "objective".
-        node: `_target_` and options; `name` and `planner` are not options.
+        node: `_target_` and options; `name`, `planner` and `decision_seconds` are none.
         kind: The contract it must derive from.
         args: Passed on.
         name: What it is called; by default the node's own name.
@@ -98,4 +98,5 @@ def instantiate_node(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
     options = plain(node)
     options.pop("name", None)
     options.pop("planner", None)  # made before and passed on
+    options.pop("decision_seconds", None)  # of the run, see configs/eval.yaml
     return instantiate(options, *args, **kwargs)

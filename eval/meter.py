@@ -29,6 +29,12 @@ class MeteredWorldModel(WorldModel):
         self.min_change = inner.min_change
         self.num_calls = 0
 
+    def cost(self, actions: Tensor, reading: Reading | None) -> int:
+        """Denoiser calls of predicting one chunk for actions (B, N) or (B, N, A)."""
+        branches = 2 if reading is not None and reading.guidance else 1
+        candidates = actions.shape[0] * actions.shape[1]
+        return candidates * self.num_sampling_steps * branches
+
     def encode(self, frames: Tensor) -> Tensor:
         """See `WorldModel.encode`."""
         return self.inner.encode(frames)
@@ -47,9 +53,7 @@ class MeteredWorldModel(WorldModel):
         all_frames: bool = False,
     ) -> Prediction:
         """See `WorldModel.predict`; counts before it delegates."""
-        branches = 2 if reading is not None and reading.guidance else 1
-        candidates = actions.shape[0] * actions.shape[1]
-        self.num_calls += candidates * self.num_sampling_steps * branches
+        self.num_calls += self.cost(actions, reading)
         return self.inner.predict(
             context,
             actions,

@@ -13,10 +13,12 @@ from eval.shadowing import check_packages
 check_packages()
 
 import sys  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.errors import CompactHydraException  # noqa: E402
+from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from eval.errors import USER_ERRORS, one_line  # noqa: E402
@@ -37,6 +39,7 @@ def main(cfg: DictConfig) -> None:
     suites = {
         "tasks": _tasks,
         "recall": _recall,
+        "planners": _planners,
         "generate": _generate,
         "quality": _quality,
     }
@@ -46,7 +49,15 @@ def main(cfg: DictConfig) -> None:
         check(cfg)
         suites[cfg.suite](cfg, overrides)
     except USER_ERRORS as error:
-        sys.exit(f"error: {one_line(error)}")
+        _stop(f"error: {one_line(error)}")
+
+
+def _stop(message: str) -> NoReturn:
+    """Ends the process; of a sweep, only this run: the others still get their turn."""
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        sys.exit(message)
+    print(message, file=sys.stderr, flush=True)
+    raise CompactHydraException("error: a run of the sweep failed, see above")
 
 
 def _tasks(cfg: DictConfig, overrides: list[str]) -> None:
@@ -63,6 +74,12 @@ def _recall(cfg: DictConfig, overrides: list[str]) -> None:
     from eval.recall import run_recall
 
     print(f"results: {run_recall(cfg, overrides)}")
+
+
+def _planners(cfg: DictConfig, overrides: list[str]) -> None:
+    from eval.planner_suite.suite import run_planners
+
+    print(f"results: {run_planners(cfg, overrides)}")
 
 
 def _generate(cfg: DictConfig, overrides: list[str]) -> None:

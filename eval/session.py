@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build
+from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
 from eval.imagine import Imagined, imagine_paths
 from eval.make_part import naming
@@ -22,7 +24,17 @@ from planners.mpc import MPCPolicy
 from world_model.plain import plain
 
 # Keys that say where results go or belong to other suites.
-_BESIDE = ("suite", "outputs", "video", "paired", "frames", "recall", "quality")
+_BESIDE = (
+    "suite",
+    "outputs",
+    "video",
+    "paired",
+    "frames",
+    "decision_seconds",
+    "recall",
+    "planners",
+    "quality",
+)
 
 
 class Session:
@@ -119,6 +131,7 @@ class Session:
             on_step=on_step,
             on_test=on_test,
             watch=self._tours.watch,
+            limit=partial(decision_limit, self.cfg),
         )
 
     def _imagine(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -49,7 +51,7 @@ class BeamPlanner(SearchPlanner):
         self._may_follow = may_follow(phrases_of(world_model.action_space, "beam"))
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -58,8 +60,8 @@ class BeamPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`; `warm_start` is not needed (the search is complete)."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner`; `warm_start` is not needed (the search is complete)."""
         beam = self.world_model.start(context)
         best: Plan | None = None
         for _ in range(self._num_steps(horizon)):
@@ -71,9 +73,8 @@ class BeamPlanner(SearchPlanner):
             costs = self.objective(last, goal)[:, :, 0]
             whole = costs + self.action_cost * beam.num_steps
             best = better(best, beam, whole, self.objective, goal)
+            yield best
             beam = beam.select(self._keep(beam, costs))
-        assert best is not None
-        return best
 
     def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
         """Indices (B, <= width) of the prefixes to continue, greedily diverse."""

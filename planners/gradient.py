@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -73,7 +74,7 @@ class GradientPlanner(SearchPlanner):
         self.learning_rate = learning_rate
 
     @torch.enable_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -82,8 +83,8 @@ class GradientPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`.
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner.search`.
 
         Raises:
             ValueError: If the costs cannot be differentiated in the actions.
@@ -103,11 +104,13 @@ class GradientPlanner(SearchPlanner):
         for _ in range(self.iterations):
             rollout = imagine()
             best = self._better(best, rollout, goal)
+            yield best
             units.grad = self._slope(rollout, goal, units)
             optimizer.step()
             units.data.clamp_(-1, 1)
         with torch.no_grad():
-            return self._better(best, imagine(), goal)
+            best = self._better(best, imagine(), goal)
+        yield best
 
     def _starts(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,7 +71,7 @@ class GraphSearchPlanner(SearchPlanner):
         self._turns = torch.tensor([not (x or y) for x, y, _ in self._motions])
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -80,8 +80,8 @@ class GraphSearchPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`; `warm_start` is not needed (the search is complete)."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner`; `warm_start` is not needed (the search is complete)."""
         tree = self.world_model.start(context)
         start = Odometry()
         searches = [_Search([start], {start.place}) for _ in goal.instructions]
@@ -99,10 +99,9 @@ class GraphSearchPlanner(SearchPlanner):
             whole = costs + self.action_cost * tree.num_steps
             whole = whole + self.unknown_cost * ~tree.recalled[:, :, -1]
             best = better(best, tree, whole, self.objective, goal)
+            yield best
             moved = exists & self._has_moved(before, tree, actions)
             tree = tree.select(self._advance(searches, parents, actions, moved, costs))
-        assert best is not None
-        return best
 
     def _branch(self, searches: Sequence[_Search]) -> tuple[Tensor, Tensor, Tensor]:
         """All steps to places not reached yet.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ class PopulationPlanner(SearchPlanner):
         self.iterations = iterations
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -71,8 +72,8 @@ class PopulationPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner.search`."""
         context = self.world_model.start(context).context  # encoded once
 
         def imagine(actions: Tensor) -> Population:
@@ -93,8 +94,9 @@ class PopulationPlanner(SearchPlanner):
             actions = self._candidates(iteration, proposal, found, generator)
             found = imagine(actions)
             best = better_of(best, found)
+            yield best
             proposal = self._refit(proposal, found)
-        return better_of(best, imagine(proposal.centre()[:, None]))
+        yield better_of(best, imagine(proposal.centre()[:, None]))
 
     @abc.abstractmethod
     def _refit(self, proposal: Proposal, found: Population) -> Proposal:

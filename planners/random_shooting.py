@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from planners.best import better
@@ -53,7 +55,7 @@ class RandomShootingPlanner(SearchPlanner):
         self.population = population
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -62,8 +64,8 @@ class RandomShootingPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`; `warm_start` is not used: this is the baseline."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner`; `warm_start` is not used: this is the baseline."""
         proposal = first_proposal(
             self.world_model.action_space,
             len(goal.instructions),
@@ -74,4 +76,4 @@ class RandomShootingPlanner(SearchPlanner):
             context, actions, memory=memory, generator=generator
         )
         found = Population.judged(rollout, goal, self.objective, self.action_cost)
-        return better(None, rollout, found.costs, self.objective, goal, found.lengths)
+        yield better(None, rollout, found.costs, self.objective, goal, found.lengths)

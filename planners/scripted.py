@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -55,7 +55,7 @@ class ScriptedPlanner(SearchPlanner):
         self._script = torch.tensor([space.phrases.index(p) for p in phrases])
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -64,8 +64,8 @@ class ScriptedPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`; continues `warm_start`, or begins the script."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner`; continues `warm_start`, or begins the script."""
         if warm_start is None:
             actions = self._script.expand(len(goal.instructions), -1)
         else:
@@ -78,4 +78,4 @@ class ScriptedPlanner(SearchPlanner):
         )
         costs = self.objective(rollout, goal)[:, :, -1].cpu()
         whole = costs + self.action_cost * rollout.num_steps
-        return better(None, rollout, whole, self.objective, goal)
+        yield better(None, rollout, whole, self.objective, goal)

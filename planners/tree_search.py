@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,7 +85,7 @@ class TreeSearchPlanner(SearchPlanner):
         self._may_follow = may_follow(space)
 
     @torch.no_grad()
-    def plan(
+    def search(
         self,
         context: Context,
         goal: Goal,
@@ -93,8 +94,8 @@ class TreeSearchPlanner(SearchPlanner):
         warm_start: Plan | None = None,
         generator: Generators,
         horizon: int,
-    ) -> Plan:
-        """See `Planner.plan`; `warm_start` is not used: its context is outdated."""
+    ) -> Iterator[Plan]:
+        """See `SearchPlanner`; `warm_start` is not used: its context is outdated."""
         num_steps = self._num_steps(horizon)
         root = self.world_model.start(context)
         levels = {0: _Level(root, torch.zeros(root.actions.shape[:2]))}
@@ -111,13 +112,12 @@ class TreeSearchPlanner(SearchPlanner):
             costs = self.objective(last_chunk(grown), goal)[:, :, 0].cpu()
             whole = costs + self.action_cost * grown.num_steps
             best = better(best, grown, whole, self.objective, goal)
+            yield best
             if depth + 1 < num_steps:
                 new = _Level(grown, costs)
                 old = levels.get(depth + 1)
                 levels[depth + 1] = new if old is None else old.joined(new)
             depth = _next(levels, depth)
-        assert best is not None
-        return best
 
 
 def _next(levels: dict[int, _Level], depth: int) -> int | None:

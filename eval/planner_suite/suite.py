@@ -1,0 +1,190 @@
+"""`suite=planners`: the same budget for every search, one row for each.
+
+    python -m eval.run suite=planners episodes=100
+
+Rows are optimizer x world model x budget, all over the same seeds. A search is made as
+large as its budget allows (`sizes`), is metered around the world model, and is stopped
+when the budget is spent. A planner that breaks or hangs is reported by name, and the
+others get their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.progress import Progress
+
+from envs.memory_task_env import MemoryTaskEnv
+from eval.build import Parts, build
+from eval.decision_limit import decision_limit
+from eval.errors import PluginError, one_line
+from eval.evaluate import Episode, run_episodes
+from eval.planner_suite import decisions
+from eval.planner_suite.budget import CALLS, SECONDS, Budget
+from eval.planner_suite.grid import Grid, Row
+from eval.planner_suite.summary import plot_curves, print_rows, summarise
+from eval.record import write_atomically
+from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
+from eval.tours import TourCache
+from world_model.plain import plain
+
+TABLE = "planners.csv"
+Failures = dict[Row, str]
+
+
+def run_planners(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+    """Runs the suite, prints its table and returns the folder with its files.
+
+    Writes planners.csv (a line per row), decisions/ (a file per row, a line per
+    decision), planners.png (success over calls and over seconds) and run.json. A killed
+    run continues after its last whole batch of episodes.
+
+    Args:
+        cfg: The resolved configuration of `python -m eval.run`.
+        overrides: The command line that made it.
+
+    Raises:
+        ValueError: If a value is impossible, before any work.
+        RuntimeError: At the end, if planners failed; names each with its reason.
+    """
+    if cfg.threads:
+        import torch
+
+        torch.set_num_threads(cfg.threads)
+    suite = PlannerSuite(cfg, overrides)
+    failures = suite.run()
+    suite.report(failures)
+    if failures:
+        reasons = "; ".join(f"{row}: {reason}" for row, reason in failures.items())
+        raise RuntimeError(
+            f"{len(failures)} of {len(suite.rows)} rows failed, the others are in "
+            f"{suite.folder}. {reasons}"
+        )
+    return suite.folder
+
+
+class PlannerSuite:
+    """The rows of one comparison, checked when made.
+
+    Args:
+        cfg: The resolved configuration of `python -m eval.run`.
+        overrides: The command line that made it.
+
+    Raises:
+        ValueError: If a value is impossible or parts do not fit.
+    """
+
+    def __init__(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
+        self._cfg = cfg
+        self._grid = Grid(cfg, overrides)
+        self.rows = self._grid.rows
+        # What the standard planner cannot be made with, no row can.
+        parts = [build(config) for config in self._grid.standards.values()]
+        self.folder = self._open_folder(parts[0].device or "cpu", overrides)
+
+    def run(self) -> Failures:
+        """Runs what the files do not hold yet; returns why rows have failed."""
+        failures: Failures = {}
+        with Progress() as progress:
+            task = progress.add_task("planners", total=len(self.rows))
+            for row in self.rows:
+                progress.update(task, description=str(row))
+                try:
+                    self._run_row(row)
+                except (PluginError, TimeoutError) as error:
+                    failures[row] = one_line(error)
+                progress.advance(task)
+        return failures
+
+    def report(self, failures: Failures) -> None:
+        """Writes and prints the table, and draws the curves."""
+        lines = {row: decisions.read(self._path(row)) for row in self.rows}
+        whole = {row: x for row, x in lines.items() if row not in failures}
+        table = summarise(self.rows, whole, failures)
+        write_atomically(self.folder / TABLE, table.to_csv(index=False))
+        if whole:
+            plot_curves(whole, self.folder / "planners.png")
+        print_rows(table)
+
+    def _run_row(self, row: Row) -> None:
+        path = self._path(row)
+        batches = self._remaining(path)
+        if not batches:
+            return
+        row = self._with_speed(row)
+        cfg = self._grid.config_of(row)
+        parts = build(cfg, row.budget)
+        tours = TourCache.of(cfg, parts.device)
+        envs = [parts.make_env() for _ in range(max(map(len, batches)))]
+        try:
+            for seeds in batches:
+                episodes = _run_batch(cfg, parts, tours, envs[: len(seeds)], seeds)
+                decisions.write(path, decisions.read(path), episodes)
+        finally:
+            for env in envs:
+                env.close()
+
+    def _with_speed(self, row: Row) -> Row:
+        """The row with what a second is worth, as its largest budget of calls says.
+
+        Raises:
+            PluginError: If that row has failed.
+        """
+        if row.budget.kind != SECONDS:
+            return row
+        calls = Budget(CALLS, max(self._cfg.planners.calls))
+        lines = decisions.read(self._path(Row(row.optimizer, row.world_model, calls)))
+        if lines.empty:
+            raise PluginError(f"its speed is not known: it has no row with {calls}")
+        speed = lines["calls"].sum() / lines["seconds"].sum()
+        budget = Budget(SECONDS, row.budget.amount, float(speed))
+        return Row(row.optimizer, row.world_model, budget)
+
+    def _remaining(self, path: Path) -> list[list[int]]:
+        """Batches of seeds without lines, always cut at the same places."""
+        first, size = self._cfg.first_seed, self._cfg.num_envs
+        seeds = list(range(first, first + self._cfg.episodes))
+        done = set(decisions.read(path)["seed"])
+        batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
+        return [batch for batch in batches if not done.issuperset(batch)]
+
+    def _path(self, row: Row) -> Path:
+        return self.folder / "decisions" / row.file_name
+
+    def _open_folder(self, device: str, overrides: Sequence[str]) -> Path:
+        """The run's folder: another configuration or revision is another folder."""
+        config = plain(self._cfg)
+        foreign = {"rows": [plain(part) for part in self._grid.foreign_configs()]}
+        made_by = provenance(device=device, overrides=overrides, config=foreign)
+        names = ("planners", self._cfg.task.name, self._cfg.split)
+        stem = "-".join(slug(name) for name in names)
+        name = f"{stem}-{config_digest(config)}-{code_name(made_by)}"
+        run: dict[str, Any] = {"config": config, "provenance": made_by}
+        folder = Path(self._cfg.outputs) / name
+        write_atomically(folder / "run.json", canonical_json(run))
+        return folder
+
+
+def _run_batch(
+    cfg: DictConfig,
+    parts: Parts,
+    tours: TourCache,
+    envs: list[MemoryTaskEnv],
+    seeds: list[int],
+) -> list[Episode]:
+    model, memory = parts.world_model, parts.memory
+    assert model is not None
+    assert memory is not None
+    return run_episodes(
+        parts.policy,
+        envs,
+        seeds,
+        num_calls=lambda: model.num_calls,
+        memory_bytes=lambda: memory.num_bytes,
+        watch=tours.watch,
+        limit=partial(decision_limit, cfg),
+    )
