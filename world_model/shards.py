@@ -10,6 +10,11 @@ shard with E episodes of T actions and F frames per action:
 | moved | (E, T) bool | False where an action was blocked |
 | visible | (E, T + 1, O) int32 | pixels of each nameable object, at chunk ends |
 | found | (E, T + 1, O) bool | the success test of "go to <object>", at chunk ends |
+| positions | (E, T + 1, n, 3) float32 | objects and hand [m], of `tabletop` only |
+
+`moved`, `visible` and `found` are labels that only a simulator knows. `meta.json`
+lists those that the shards hold (`labels`): data of others (`python -m envs.convert`)
+has none.
 """
 
 from __future__ import annotations
@@ -17,13 +22,16 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+LABELS = ("moved", "visible", "found")
+"""All labels that shards may hold."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class ShardMeta:
         objects: Names of the O nameable objects.
         provenance: Code revision, library versions, seeds.
         motions: How each action moves, or None; see `PhraseSpace`.
+        labels: Which of `LABELS` every shard holds.
     """
 
     domain: str
@@ -47,6 +56,7 @@ class ShardMeta:
     objects: tuple[str, ...]
     provenance: dict[str, Any]
     motions: tuple[tuple[float, float, float], ...] | None = None
+    labels: tuple[str, ...] = LABELS
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -106,17 +116,50 @@ def read_meta(folder: Path) -> ShardMeta:
             "run `python -m envs.collect` first."
         )
     try:
-        fields = json.loads(path.read_text())
-        for name in ("phrases", "inverses", "objects"):
-            fields[name] = tuple(fields[name])
-        if fields.get("motions"):
-            fields["motions"] = tuple(map(tuple, fields["motions"]))
-        return ShardMeta(**fields)
+        return meta_of(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} does not describe a data set of this version ({error!r}): "
             "collect it again with `python -m envs.collect`."
         ) from error
+
+
+def meta_of(fields: dict[str, Any]) -> ShardMeta:
+    """A `ShardMeta` from its plain JSON values, as `dataclasses.asdict` gives them.
+
+    Raises:
+        TypeError: If a field is missing, unknown or of another type.
+        KeyError: If one that must be there is missing.
+    """
+    lists = {n: tuple(fields[n]) for n in ("phrases", "inverses", "objects")}
+    if "labels" in fields:  # data sets of old hold all
+        lists["labels"] = tuple(fields["labels"])
+    if fields.get("motions"):
+        lists["motions"] = tuple(map(tuple, fields["motions"]))
+    return ShardMeta(**fields | lists)
+
+
+def require_labels(
+    folder: Path, meta: ShardMeta, asker: str, labels: Iterable[str]
+) -> None:
+    """Refuses a data set without labels that are needed.
+
+    Args:
+        folder: The data set, for the error.
+        meta: What it says of itself.
+        asker: Who needs them, e.g. "stage=classifier".
+        labels: Some of `LABELS`.
+
+    Raises:
+        ValueError: If one of them is missing.
+    """
+    missing = [name for name in labels if name not in meta.labels]
+    if missing:
+        raise ValueError(
+            f"`{asker}` needs what only a simulator knows ({', '.join(labels)}), got "
+            f"{folder} without {', '.join(missing)}: use a data set of `python -m "
+            "envs.collect`; the stages fit, slow, autoencoder and export need none."
+        )
 
 
 def read_shards(folder: Path) -> Iterator[dict[str, np.ndarray]]:

@@ -6,8 +6,9 @@ autoencoder (its correction), classifier (the objective), matcher (which views s
 one place, for memories by pose), probe (the judge of `eval.run suite=quality`), export
 (what ships).
 
-Every stage reads the data sets that `python -m envs.collect` wrote and continues
-from its newest checkpoint.
+Every stage reads the data sets that `python -m envs.collect` or `python -m
+envs.convert` wrote and continues from its newest checkpoint. Several stages run one
+after the other: `stage=[fit,slow,autoencoder,export]`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from world_model.plugins import register_configs
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
 def main(cfg: DictConfig) -> None:
-    """Runs one stage."""
+    """Runs one stage, or several."""
     stages = {
         "fit": _fit,
         "autoencoder": _autoencoder,
@@ -35,15 +36,18 @@ def main(cfg: DictConfig) -> None:
         "probe": _probe,
         "export": _export,
     }
-    if cfg.stage not in stages:
-        raise unknown_name("stage", cfg.stage, stages)
+    chosen = [cfg.stage] if isinstance(cfg.stage, str) else list(cfg.stage)
+    for stage in chosen:
+        if stage not in stages:
+            raise unknown_name("stage", stage, stages)
     if cfg.threads:
         import torch
 
         torch.set_num_threads(cfg.threads)
     output = Path(cfg.output)
     output.mkdir(parents=True, exist_ok=True)
-    stages[cfg.stage](cfg, Path(cfg.data), output)
+    for stage in chosen:
+        stages[stage](cfg, Path(cfg.data), output)
     print(f"results: {output}")
 
 
@@ -75,14 +79,17 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.text.encoder import embed_phrases
     from world_model.text.phrases import PARAPHRASES
     from world_model.training.clips import ClipMix
-    from world_model.training.latents import encode_dataset
+    from world_model.training.latents import encode_dataset, has_mirror
     from world_model.training.slow import SlowConfig, train_slow
 
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
-    wordings = [embed_phrases(PARAPHRASES[p]) for p in read_meta(data).phrases]
+    phrases = read_meta(data).phrases
+    wordings = [embed_phrases(PARAPHRASES.get(p, (p,))) for p in phrases]
     fields = plain(cfg.slow)
+    if fields["mirror"] is None:
+        fields["mirror"] = has_mirror(phrases)
     mix = ClipMix(**fields.pop("mix", {}))
     config = SlowConfig(**fields, mix=mix)
     set_seed(config.seed)
@@ -107,6 +114,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.text.encoder import embed_phrases
     from world_model.text.phrases import PARAPHRASES
     from world_model.training.clips import ClipMix
+    from world_model.training.export import with_denoiser
     from world_model.training.latents import encode_dataset, encoder_fingerprint
     from world_model.training.queries import latent_model
     from world_model.training.question_batch import SlowFastConfig
@@ -127,8 +135,10 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     fields = plain(cfg.slow_fast)
     config = SlowFastConfig(**fields | {"mix": ClipMix(**fields.get("mix", {}))})
     set_seed(config.seed)
-    wordings = [embed_phrases(PARAPHRASES[p]) for p in meta.phrases]
-    train_slow_fast(denoiser, make_memory, episodes, wordings, output, config)
+    wordings = [embed_phrases(PARAPHRASES.get(p, (p,))) for p in meta.phrases]
+    trained = train_slow_fast(denoiser, make_memory, episodes, wordings, output, config)
+    with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
+    print(f"weights: {output / 'weights'}")
 
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:

@@ -1,5 +1,6 @@
 """Slow-fast learning: what is asked, what is read, and what training does with it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 import torch
 
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.memory.paper_rule import PaperRule
 from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
 from world_model.training.clips import LatentEpisodes
+from world_model.training.export import with_denoiser
 from world_model.training.loop import TrainingLoop
 from world_model.training.queries import MIN_DELAY, ask, latent_model
 from world_model.training.question_batch import SlowFastConfig, question_batch
@@ -166,6 +169,27 @@ def test_training_changes_the_slow_weights_and_says_how_well_memory_is_used(
     # Two rounds of two shards, if they are stored.
     assert len(list(tmp_path.glob("snapshots/*.pt"))) == 4 * stored
     assert VideoDenoiser.from_pretrained(tmp_path / "denoiser")
+
+
+def test_trained_slow_weights_join_the_rest_of_what_ships(tmp_path):
+    base, log = tmp_path / "base", tmp_path / "slow_fast.csv"
+    latent_model(fresh(), META, 0.25).save_pretrained(base)
+    (base / "classifier").mkdir()
+    (base / "card.json").write_text('{"training": {"slow": {"step": "9"}}}')
+    log.write_text("step,loss\n1,0.5\n2,0.25\n")
+    changed = fresh()
+    with torch.no_grad():
+        next(changed.parameters()).add_(1)
+    with_denoiser(base, changed, log, tmp_path / "weights")
+    model = VideoDiffusionWorldModel.from_pretrained(tmp_path / "weights")
+    assert model.min_change == 0.25
+    for name, x in model.denoiser.state_dict().items():
+        assert torch.equal(x, changed.state_dict()[name].half().float()), name
+    assert (tmp_path / "weights" / "classifier").is_dir()
+    card = json.loads((tmp_path / "weights" / "card.json").read_text())
+    last = {"step": "2", "loss": "0.25"}
+    assert card["training"] == {"slow": {"step": "9"}, "slow_fast": last}
+    assert next(changed.parameters()).dtype == torch.float32  # left as it was
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ class AutoencoderConfig:
         edge_weight: Weight of the L1 error of image differences (sharp edges).
         seed: Seeds batches and noise.
         mixed_precision: "no" or "bf16".
-        num_held_out: Images kept for validation.
+        num_held_out: Images kept for validation, at most a quarter of all.
         num_fit: Images the projection is fitted on.
     """
 
@@ -71,7 +71,8 @@ def train_correction(
     images = load_images(data, stride=1)
     rng = np.random.default_rng([config.seed, 1])
     order = rng.permutation(len(images))
-    held_out, train = order[: config.num_held_out], order[config.num_held_out :]
+    count = min(config.num_held_out, len(images) // 4)  # of small sets, a quarter
+    held_out, train = order[:count], order[count:]
     accelerator = Accelerator(mixed_precision=config.mixed_precision)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     schedule = get_cosine_schedule_with_warmup(optimizer, 100, config.num_steps)
@@ -93,7 +94,7 @@ def train_correction(
     held = to_model(images[held_out[:16]])
     with torch.no_grad():
         pairs = torch.cat([held, model.decode(model.encode(held))])
-    save_grid(to_env(pairs), output / "autoencoder.png", columns=16)
+    save_grid(to_env(pairs), output / "autoencoder.png", columns=len(held))
     model.eval().save_pretrained(output / "autoencoder")
     return model
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
-from world_model.shards import read_meta, read_shards
+from world_model.shards import read_meta, read_shards, require_labels
 from world_model.text.encoder import embed_phrases
 from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
@@ -86,12 +86,17 @@ def train_classifier(
         output: Written to output/classifier, with a log beside it.
         config: Hyper-parameters.
         denoiser: Imagines; needed if `config.imagined`.
+
+    Raises:
+        ValueError: If the data set does not say what is visible and found.
     """
+    meta = read_meta(data)
+    require_labels(data, meta, "stage=classifier", ["visible", "found"])
     parts = _parts(autoencoder, data, config, denoiser)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         model = GoalClassifier(
-            objects=read_meta(data).objects,
+            objects=meta.objects,
             latent_channels=parts["real"].latents.shape[1],
             latent_size=parts["real"].latents.shape[-1],
         )

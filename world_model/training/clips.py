@@ -60,14 +60,14 @@ class LatentEpisodes:
     Attributes:
         latents: (E, 1 + T*F, c, h, w) half precision, on the CPU.
         actions: (E, T) int64.
-        moved: (E, T) bool.
+        moved: (E, T) bool; None where nobody knows which actions were blocked.
         chunk_length: F.
         inverses: Index of the inverse action, -1 where there is none.
     """
 
     latents: Tensor
     actions: np.ndarray
-    moved: np.ndarray
+    moved: np.ndarray | None
     chunk_length: int
     inverses: np.ndarray
 
@@ -77,10 +77,12 @@ class LatentEpisodes:
 
         See `WorldModel.min_change`. Taken between the largest and the smallest change
         but for one in a hundred; blocked actions that there are none of change nothing.
+        Where nobody knows which were blocked, none were.
         """
         ends = self.latents[:, :: self.chunk_length].float()
         change = ends.diff(dim=1).square().mean(dim=(2, 3, 4)).numpy()
-        blocked, free = change[~self.moved], change[self.moved]
+        moved = np.ones_like(change, bool) if self.moved is None else self.moved
+        blocked, free = change[~moved], change[moved]
         low = np.quantile(blocked, 0.99) if blocked.size else 0.0
         return float(low + np.quantile(free, 0.01)) / 2
 
@@ -165,9 +167,9 @@ def _indices(
     future = start[:, None] * length + offsets
     ids = data.actions[episode[:, None], chunks].astype(np.int64)
     # Backward: the same boundaries from the other end, with inverse actions.
-    back = (rng.random(batch_size) < mix.reverse) & np.all(
-        data.moved[episode[:, None], chunks] & (data.inverses[ids] >= 0), axis=1
-    )
+    back = rng.random(batch_size) < mix.reverse
+    back &= (data.inverses[ids] >= 0).all(axis=1)
+    back &= _all_moved(data, episode[:, None], chunks)
     back_past = (start[:, None] + 1 - steps) * length
     back_future = (start[:, None] + 1 - num_past + 1) * length - offsets
     back_ids = data.inverses[ids[:, ::-1]]
@@ -190,6 +192,15 @@ def _indices(
     times = np.zeros(frames.shape, np.float32)
     times[:, num_past:] = offsets / length
     return frames, led_to, times, episode
+
+
+def _all_moved(
+    data: LatentEpisodes, episodes: np.ndarray, chunks: np.ndarray
+) -> np.ndarray:
+    """Where none of the chunks (M, P) was blocked, (M,) bool; nowhere if unknown."""
+    if data.moved is None:
+        return np.zeros(len(chunks), bool)
+    return data.moved[episodes, chunks].all(axis=1)
 
 
 def _noise_levels(

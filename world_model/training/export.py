@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from world_model.classifier import GoalClassifier
@@ -29,10 +32,39 @@ def export(checkpoints: Path, target: Path, meta: ShardMeta, min_change: float) 
     Raises:
         OSError: If a stage has not been run.
     """
+    with _replacing(target) as folder:
+        _write(checkpoints, folder, meta, min_change)
+
+
+def with_denoiser(
+    weights: Path, denoiser: VideoDenoiser, log: Path, target: Path
+) -> None:
+    """Writes exported weights once more, with other slow weights; all or nothing.
+
+    Args:
+        weights: An exported folder.
+        denoiser: The slow weights, written in half precision.
+        log: The training log behind them; its last row goes into `card.json`.
+        target: Folder to replace.
+    """
+    with _replacing(target) as folder:
+        shutil.copytree(weights, folder)
+        shutil.rmtree(folder / "denoiser")
+        copy.deepcopy(denoiser).half().save_pretrained(folder / "denoiser")
+        path = folder / "card.json"
+        card = json.loads(path.read_text()) if path.exists() else {"training": {}}
+        card["exported_with"] = provenance()
+        card["training"][log.stem] = _last_row(log)
+        path.write_text(json.dumps(card, indent=2) + "\n")
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder to write (not yet there) that becomes `target` if nothing fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         folder = Path(scratch) / "weights"
-        _write(checkpoints, folder, meta, min_change)
+        yield folder
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
@@ -45,8 +77,9 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) 
         ModelConfig.of(meta, min_change),
     )
     model.save_pretrained(folder)
-    classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
-    classifier.half().save_pretrained(folder / "classifier")
+    if "found" in meta.labels:  # else there was nothing to learn it from
+        classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
+        classifier.half().save_pretrained(folder / "classifier")
     matcher = checkpoints / "matcher"
     if matcher.exists():
         PlaceMatcher.from_pretrained(matcher).half().save_pretrained(folder / "matcher")

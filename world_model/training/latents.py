@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
-from world_model.shards import read_meta, read_shards
-from world_model.text.phrases import MIRROR
+from world_model.shards import ShardMeta, read_meta, read_shards
+from world_model.text.phrases import MIRROR, PARAPHRASES
 from world_model.training.clips import LatentEpisodes
 
 
@@ -63,14 +64,43 @@ def encode_dataset(
         )
         torch.save(latents, cache)
     actions = np.concatenate([s["actions"] for s in shards]).astype(np.int64)
-    mirror = np.array([meta.phrases.index(MIRROR.get(p, p)) for p in meta.phrases])
+    if mirrored:
+        actions = mirrored_actions(meta.phrases)[actions]
     return LatentEpisodes(
         latents=latents,
-        actions=mirror[actions] if mirrored else actions,
-        moved=np.concatenate([s["moved"] for s in shards]),
+        actions=actions,
+        moved=_labels(shards, meta, "moved"),
         chunk_length=meta.chunk_length,
         inverses=np.array([-1 if i is None else i for i in meta.inverses]),
     )
+
+
+def has_mirror(phrases: Sequence[str]) -> bool:
+    """True if it is known how every action looks in a mirror."""
+    return all(p in PARAPHRASES and MIRROR.get(p, p) in phrases for p in phrases)
+
+
+def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:
+    """For each action, the index of what a mirror shows of it.
+
+    Raises:
+        ValueError: If that is not known.
+    """
+    if not has_mirror(phrases):
+        raise ValueError(
+            "`slow.mirror=true` needs actions whose mirror images are known, got "
+            f"{', '.join(phrases)}: use slow.mirror=false."
+        )
+    return np.array([list(phrases).index(MIRROR.get(p, p)) for p in phrases])
+
+
+def _labels(
+    shards: Sequence[dict[str, np.ndarray]], meta: ShardMeta, name: str
+) -> np.ndarray | None:
+    """A label of all episodes, or None if the data set does not hold it."""
+    if name not in meta.labels:
+        return None
+    return np.concatenate([s[name] for s in shards])
 
 
 def _seen(frames: np.ndarray, mirrored: bool) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.phrase_space import Motion
 from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
-from world_model.shards import read_meta
+from world_model.shards import read_meta, require_labels
 from world_model.training.clips import LatentEpisodes
 from world_model.training.latents import (
     encode_dataset,
@@ -72,9 +72,11 @@ def train_matcher(
     """Trains on `data` and saves to output/matcher; prints held-out accuracy.
 
     Raises:
-        ValueError: If the data set's actions do not say how they move.
+        ValueError: If the data set does not say how its actions move, or which of
+            them were blocked.
     """
     meta = read_meta(data)
+    require_labels(data, meta, "stage=matcher", ["moved"])
     if meta.motions is None:
         raise ValueError(
             f"`stage=matcher` needs actions that say how they move, got {data} "
@@ -103,6 +105,7 @@ def train_matcher(
 
 def walks(episodes: LatentEpisodes, motions: Sequence[Motion]) -> Walks:
     """The episodes' chunk ends with their dead-reckoned poses."""
+    assert episodes.moved is not None
     steps = np.asarray(motions)[episodes.actions] * episodes.moved[..., None]
     headings = np.cumsum(steps[..., 2], axis=1)
     before = np.radians(headings - steps[..., 2])

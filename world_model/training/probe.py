@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.probe import ActionProbe
-from world_model.shards import read_meta
+from world_model.shards import read_meta, require_labels
 from world_model.training.clips import LatentEpisodes
 from world_model.training.latents import (
     encode_dataset,
@@ -54,8 +54,13 @@ class ProbeConfig:
 def train_probe(
     autoencoder: FrameAutoencoder, data: Path, output: Path, config: ProbeConfig
 ) -> ActionProbe:
-    """Trains on `data` and saves to output/probe; prints held-out accuracy."""
+    """Trains on `data` and saves to output/probe; prints held-out accuracy.
+
+    Raises:
+        ValueError: If the data set does not say which actions were blocked.
+    """
     meta = read_meta(data)
+    require_labels(data, meta, "stage=probe", ["moved"])
     episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
     train, held_out = split(episodes, config.held_out)
     with torch.random.fork_rng(devices=[]):
@@ -80,6 +85,7 @@ def action_pairs(episodes: LatentEpisodes) -> tuple[Tensor, Tensor]:
         Pairs (M, 2, c, h, w) and actions (M,) int64.
     """
     ends = episodes.latents[:, :: episodes.chunk_length]
+    assert episodes.moved is not None
     moved = torch.from_numpy(episodes.moved)
     pairs = torch.stack([ends[:, :-1][moved], ends[:, 1:][moved]], dim=1)
     return pairs, torch.from_numpy(episodes.actions)[moved]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -113,12 +112,22 @@ def _batch(
 def split(
     data: LatentEpisodes, held_out: float
 ) -> tuple[LatentEpisodes, LatentEpisodes]:
-    """Training and held-out episodes (the last ones)."""
+    """Training and held-out episodes (the last ones).
+
+    Raises:
+        ValueError: If nothing would be left to train on.
+    """
     count = len(data.actions) - max(1, int(held_out * len(data.actions)))
+    if count < 1:
+        raise ValueError(
+            f"A data set must hold at least 2 episodes, got {len(data.actions)}: one "
+            "is kept for validation; collect or convert more."
+        )
 
     def part(s: slice) -> LatentEpisodes:
+        moved = None if data.moved is None else data.moved[s]
         return replace(
-            data, latents=data.latents[s], actions=data.actions[s], moved=data.moved[s]
+            data, latents=data.latents[s], actions=data.actions[s], moved=moved
         )
 
     return part(slice(0, count)), part(slice(count, None))
@@ -126,11 +135,14 @@ def split(
 
 def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
     """The episodes of both."""
+    moved = None
+    if a.moved is not None and b.moved is not None:
+        moved = np.concatenate([a.moved, b.moved])
     return replace(
         a,
         latents=torch.cat([a.latents, b.latents]),
         actions=np.concatenate([a.actions, b.actions]),
-        moved=np.concatenate([a.moved, b.moved]),
+        moved=moved,
     )
 
 
@@ -187,5 +199,6 @@ def evaluate(
         rows = ids == action
         error = (predicted - target)[rows].square().mean()
         repeat = (past[:, -1:] - target)[rows].square().mean()
-        result[f"skill_{action}"] = 10 * math.log10(float(repeat / error))
+        # Not `math.log10`, which refuses clips in which nothing moves at all.
+        result[f"skill_{action}"] = 10 * float((repeat / error).log10())
     return result

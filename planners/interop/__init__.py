@@ -1,0 +1,1 @@
+"""Other libraries' planners and costs as ours, and ours as theirs."""
