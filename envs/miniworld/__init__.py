@@ -1,0 +1,1 @@
+"""The `miniworld` domain: MiniWorld's own maze, renderer, textures and collisions."""
