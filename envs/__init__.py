@@ -2,13 +2,23 @@
 
 import gymnasium
 
-for _domain in ("Rooms", "Scroll"):
+for _domain in ("MiniWorld", "Rooms", "Scroll"):
     for _task, _name in (("FindSeen", "find_seen"), ("ReturnHome", "return_home")):
         gymnasium.register(
             id=f"SlowFast/{_domain}{_task}-v0",
             entry_point="envs.memory_task_env:MemoryTaskEnv",
             kwargs={"domain": _domain.lower(), "task": _name},
         )
+for _task, _name in (
+    ("RestoreCubes", "restore_cubes"),
+    ("ShellGame", "shell_game"),
+    ("SwapBack", "swap_back"),
+):
+    gymnasium.register(
+        id=f"SlowFast/{_task}-v0",
+        entry_point="envs.memory_task_env:MemoryTaskEnv",
+        kwargs={"domain": "tabletop", "task": _name},
+    )
 gymnasium.register(
     id="SlowFast/WorldModel-v0", entry_point="envs.world_model_env:WorldModelEnv"
 )

@@ -19,7 +19,8 @@ import numpy as np
 from world_model.phrase_space import Motion, PhraseSpace
 
 Node = Hashable
-"""A pose of the lattice (place and heading); compares by value."""
+"""A pose of the lattice (place and heading), or an arrangement of objects where the
+robot stays at its place; compares by value."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Domain(abc.ABC):
         frame_shape: (H, W, C) of every image.
         vocabulary: Names of all objects that layouts may hold.
         min_visible_pixels: From how many pixels on an object counts as shown.
+        travels: Whether the robot moves through the world, so that it can go to
+            objects and come home.
         look_offset: Shifts every image by (forward [m], left [m], turn [degrees])
             from the robot's pose; None in domains whose views cannot be shifted.
     """
@@ -50,6 +53,7 @@ class Domain(abc.ABC):
     frame_shape: ClassVar[tuple[int, int, int]]
     vocabulary: ClassVar[tuple[str, ...]]
     min_visible_pixels: ClassVar[int]
+    travels: ClassVar[bool] = True
     look_offset: Motion | None = None
 
     @abc.abstractmethod
@@ -136,6 +140,18 @@ class Domain(abc.ABC):
     @abc.abstractmethod
     def set_state(self, state: Any) -> None:
         """Returns exactly to a state made by `get_state`."""
+
+    def errand(self, rng: np.random.Generator) -> list[int]:
+        """A few actions that make sense now; where nothing travels, to collect data.
+
+        Raises:
+            NotImplementedError: If the robot travels: its errands are paths.
+        """
+        raise NotImplementedError(f"The robot of `{self.id}` travels: plan a path.")
+
+    def positions(self) -> np.ndarray | None:
+        """Where objects and hand are (n, 3) float32 [m], if anything can be moved."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most domains hold nothing
         """Releases renderers."""

@@ -1,7 +1,8 @@
 """Collects training episodes: `python -m envs.collect domain=rooms episodes=2000`.
 
 Episodes are purposeful walks: the robot heads for random poses of the layout by
-the shortest path and now and then does something else. One process per core, one
+the shortest path and now and then does something else. On the table it runs errands
+with cubes and cups instead, some of which fail. One process per core, one
 shard per job, shards that exist are kept: a killed run continues where it stopped.
 """
 
@@ -134,10 +135,12 @@ def record_episode(
         watch: Called at rest, before the first and after every action.
     """
     domain.reset(rng)
-    nodes = reachable(domain, domain.node)
-    domain.place(nodes[rng.integers(len(nodes))])
+    nodes = reachable(domain, domain.node) if domain.travels else []
+    if nodes:
+        domain.place(nodes[rng.integers(len(nodes))])
     frames = [domain.render()[None]]
     labels = [_labels(domain)]
+    positions = [domain.positions()]
     watch()
     actions, moved = [], []
     plan: list[int] = []
@@ -148,15 +151,18 @@ def record_episode(
         actions.append(action)
         moved.append(domain.node != before)
         labels.append(_labels(domain))
+        positions.append(domain.positions())
         watch()
     visible, found = (np.stack(x) for x in zip(*labels, strict=True))
-    return {
+    row = {
         "frames": np.concatenate(frames),
         "actions": np.array(actions, np.int16),
         "moved": np.array(moved),
         "visible": visible,
         "found": found,
     }
+    known = [p for p in positions if p is not None]
+    return row | ({"positions": np.stack(known)} if known else {})
 
 
 def _next_action(
@@ -164,6 +170,8 @@ def _next_action(
 ) -> tuple[int, list[int]]:
     if rng.random() < EXPLORATION:
         return int(rng.integers(domain.action_space.n)), []
+    while not plan and not domain.travels:
+        plan = domain.errand(rng)
     while not plan:
         goal = nodes[rng.integers(len(nodes))]
         plan = path_to(domain, domain.node, [goal]) or []

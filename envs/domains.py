@@ -11,8 +11,10 @@ if TYPE_CHECKING:  # importing it loads torch
     from envs.api import Domain
 
 DOMAINS = {
+    "miniworld": "envs.miniworld.domain:MiniWorldDomain",
     "rooms": "envs.rooms.domain:RoomsDomain",
     "scroll": "envs.scroll.domain:ScrollDomain",
+    "tabletop": "envs.tabletop.domain:TabletopDomain",
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -11,18 +11,16 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.api import Node, Transition
-from envs.domains import make_domain
-from envs.lattice import path_to
+from envs.domains import domain_class
 from envs.splits import episode_rng
-from envs.tasks import GOALS, Challenge, Tour, find_task
+from envs.tasks import GOALS, Challenge, Tour, check_fits, find_task
+from envs.words_space import WordsSpace
 from world_model.errors import unknown_name
 
-OPTIMA = range(4, 8)
-EXTRA_STEPS = 2
 MIN_RIVALS = 3
 """Goals, the true one too, that must be equally possible where a test starts."""
 _MAX_ATTEMPTS = 100
-_WORDS = spaces.Text(max_length=80, charset="abcdefghijklmnopqrstuvwxyz ")
+_WORDS = WordsSpace(max_length=160, charset="abcdefghijklmnopqrstuvwxyz ")
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,17 @@ class Measures:
         success: Simulator truth, now.
         delay: Actions between the last sight of the goal on the tour and the test;
             None where the goal is not an object.
+        distances: How far each object is from where it belongs [m], by name; empty
+            where the task moves none.
+        subgoals: Which parts of the goal have been reached; empty if it has none.
     """
 
     optimum: int
     distance: float
     success: bool
     delay: int | None
+    distances: dict[str, float] = field(default_factory=dict)
+    subgoals: tuple[bool, ...] = ()
 
 
 class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
@@ -82,7 +85,8 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         if render_mode not in (None, "rgb_array"):
             raise unknown_name("render_mode", render_mode, ["rgb_array"])
         self.task = find_task(task)
-        self.domain = make_domain(domain)
+        check_fits(self.task, domain_class(domain))
+        self.domain = domain_class(domain)()
         self.split = split
         self.goal = goal
         self.render_mode = render_mode
@@ -101,9 +105,9 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         episode = int(self.np_random.integers(2**31)) if seed is None else seed
         for attempt in range(_MAX_ATTEMPTS):
             rng = episode_rng(self.split, episode, attempt)
-            self.domain.reset(rng)
+            tour = self.task.begin(self.domain, rng)
             self._begin_tour()
-            self.drive_on(self.domain.tour())
+            self.drive_on(tour)
             if self._open_test(rng):
                 return self._observe(), self._info(self._still())
         raise RuntimeError(
@@ -142,23 +146,23 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
     @property
     def budget(self) -> int:
         """Actions the test allows."""
-        return self._optimum + EXTRA_STEPS
+        return self._optimum + self.task.extra_steps
 
     @property
     def steps_left(self) -> int:
         """What policies are told: the rest of the largest budget of any episode."""
-        return OPTIMA[-1] + EXTRA_STEPS - self._steps
+        return self.task.optima[-1] + self.task.extra_steps - self._steps
 
     def measure(self) -> Measures:
         """Simulator truth for evaluation."""
-        goals = self.challenge.goal_nodes(self.domain)
-        here = self.domain.node
         target = getattr(self.challenge, "target", None)
         return Measures(
             optimum=self._optimum,
-            distance=min(self.domain.distance(here, g) for g in goals),
+            distance=self.challenge.distance(self.domain),
             success=self.challenge.solved(self.domain),
             delay=None if target is None else self.tour_summary.unseen_for[target],
+            distances=self.challenge.distances(self.domain),
+            subgoals=self.challenge.subgoals(self.domain),
         )
 
     def _begin_tour(self) -> None:
@@ -189,37 +193,20 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         return False
 
     def _start_here(self, challenge: Challenge, start: Node) -> bool:
-        optimum = self._optimum_to(start, challenge.goal_nodes(self.domain))
-        if optimum not in OPTIMA or self._count_rivals(challenge, start) < MIN_RIVALS:
+        domain, optima = self.domain, self.task.optima
+        optimum = len(challenge.path(domain, start) or [])
+        if optimum not in optima:
             return False
-        self.domain.place(start)
-        if not challenge.hidden(self.domain) or challenge.solved(self.domain):
+        if challenge.count_rivals(domain, start, optima) < MIN_RIVALS:
+            return False
+        domain.place(start)
+        if not challenge.hidden(domain) or challenge.solved(domain):
             return False
         self.challenge, self._optimum, self._steps = challenge, optimum, 0
         self._goal_image = challenge.image
         if self.goal == "given_image" and challenge.image is None:
-            self._goal_image = self._view_at_goal(start)
+            self._goal_image = challenge.view(domain, start)
         return True
-
-    def _view_at_goal(self, start: Node) -> np.ndarray:
-        """What is seen at the end of the shortest way to the goal."""
-        node, goals = start, self.challenge.goal_nodes(self.domain)
-        for action in path_to(self.domain, start, goals) or []:
-            node = self.domain.successor(node, action)
-        self.domain.place(node)
-        image = self.domain.render()
-        self.domain.place(start)
-        return image
-
-    def _optimum_to(self, start: Node, goals: Collection[Node]) -> int:
-        """Fewest actions to any of the goals; -1 if none can be reached."""
-        path = path_to(self.domain, start, goals)
-        return -1 if path is None else len(path)
-
-    def _count_rivals(self, challenge: Challenge, start: Node) -> int:
-        """How many goals are possible here for who has not seen the tour."""
-        optima = (self._optimum_to(start, g) for g in challenge.rivals(self.domain))
-        return sum(optimum in OPTIMA for optimum in optima)
 
     def _still(self) -> np.ndarray:
         return np.stack([self.domain.render()] * self.domain.chunk_length)

@@ -6,17 +6,22 @@ import abc
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from envs.api import Domain, Node
+from envs.lattice import path_to
 from world_model.errors import unknown_name
 
 GOALS = ("language", "given_image")
 """How a goal may be told: in words, or also by the view at it."""
 MIN_SHOWN_FRAMES = 4
 """Frames of the tour in which what a task asks for must have been large."""
+OPTIMA = range(4, 8)
+"""How many actions a goal may be away when a test begins."""
+EXTRA_STEPS = 2
+"""Actions that the budget spares beyond the optimum."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,45 @@ class Challenge(abc.ABC):
     def hidden(self, domain: Domain) -> bool:
         """True if the present view does not show what is looked for."""
 
+    def path(self, domain: Domain, start: Node) -> list[int] | None:
+        """Fewest actions from `start` to the goal, None if it cannot be reached."""
+        return path_to(domain, start, self.goal_nodes(domain))
+
+    def count_rivals(self, domain: Domain, start: Node, optima: range) -> int:
+        """How many goals are possible here for who has not seen the tour."""
+        paths = (path_to(domain, start, goals) for goals in self.rivals(domain))
+        return sum(path is not None and len(path) in optima for path in paths)
+
+    def view(self, domain: Domain, start: Node) -> np.ndarray:
+        """What is seen at the end of the shortest way to the goal (H, W, C)."""
+        node = start
+        for action in self.path(domain, start) or []:
+            node = domain.successor(node, action)
+        domain.place(node)
+        image = domain.render()
+        domain.place(start)
+        return image
+
+    def distance(self, domain: Domain) -> float:
+        """Straight distance from where the robot is to the nearest goal [m]."""
+        goals = self.goal_nodes(domain)
+        return min(domain.distance(domain.node, goal) for goal in goals)
+
+    def distances(self, domain: Domain) -> dict[str, float]:
+        """How far each object is from where it belongs [m], if the task moves any."""
+        return {}
+
+    def subgoals(self, domain: Domain) -> tuple[bool, ...]:
+        """Which parts of the goal have been reached, if it has parts."""
+        return ()
+
+
+class Guesser(Protocol):
+    """Acts as well as one can without having seen the tour."""
+
+    def act(self, node: Node) -> int:
+        """The next action; asked at every step of the test."""
+
 
 class Task(abc.ABC):
     """A family of challenges, one per episode.
@@ -71,10 +115,44 @@ class Task(abc.ABC):
     Attributes:
         name: Short name, e.g. "find_seen".
         shows_image: True if its challenges have a goal image.
+        domains: What it is made for; None: every domain whose robot travels.
+        optima: How many actions its goals may be away when a test begins.
+        extra_steps: Actions that the budget spares beyond the optimum.
+        floors: Policies without memory that a certificate compares with.
     """
 
     name: str
     shows_image: ClassVar[bool] = False
+    domains: ClassVar[tuple[str, ...] | None] = None
+    optima: ClassVar[range] = OPTIMA
+    extra_steps: ClassVar[int] = EXTRA_STEPS
+    floors: ClassVar[tuple[str, ...]] = (
+        "noop",
+        "random",
+        "open_loop",
+        "reverse_log",
+        "expert_no_memory",
+    )
+
+    def begin(self, domain: Domain, rng: np.random.Generator) -> Sequence[int]:
+        """Draws a layout, opens it, and returns the tour that is to be shown."""
+        domain.reset(rng)
+        return domain.tour()
+
+    def guesser(
+        self, domain: Domain, instruction: str, rng: np.random.Generator
+    ) -> Guesser | None:
+        """What stands for an expert that has not seen the tour.
+
+        Args:
+            domain: Shows the present state; what is hidden may not be used.
+            instruction: The goal in words.
+            rng: Draws the guesses.
+
+        Returns:
+            None if the lattice tells how to search, see `ExpertNoMemoryPolicy`.
+        """
+        return None
 
     @abc.abstractmethod
     def candidates(
@@ -149,21 +227,30 @@ class _Return(Challenge):
 
 
 TASKS: dict[str, Task] = {t.name: t for t in (FindSeen(), ReturnHome())}
+"""The tasks of every domain whose robot travels."""
+TABLE_TASKS = {
+    "restore_cubes": "envs.tabletop.tasks.RestoreCubes",
+    "shell_game": "envs.tabletop.tasks.ShellGame",
+    "swap_back": "envs.tabletop.tasks.SwapBack",
+}
+"""The tasks of `tabletop`; imported when one is made."""
 
 
 def find_task(name: str) -> Task:
     """The task of that name.
 
     Args:
-        name: One of `TASKS`, or where a `Task` of one's own is, "package.module.Class".
+        name: One of `TASKS` or `TABLE_TASKS`, or where a `Task` of one's own is,
+            "package.module.Class".
 
     Raises:
         ValueError: If there is none.
     """
     if name in TASKS:
         return TASKS[name]
+    name = TABLE_TASKS.get(name, name)
     if "." not in name:
-        raise unknown_name("task", name, TASKS)
+        raise unknown_name("task", name, {**TASKS, **TABLE_TASKS})
     module, _, attribute = name.rpartition(".")
     try:
         task = getattr(import_module(module), attribute)()
@@ -173,6 +260,21 @@ def find_task(name: str) -> Task:
     if not isinstance(task, Task):
         raise _no_task(name, f"a {type(task).__name__}")
     return task
+
+
+def check_fits(task: Task, domain: type[Domain]) -> None:
+    """Refuses a task in a domain that it makes no sense in.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    fits = domain.travels if task.domains is None else domain.id in task.domains
+    if not fits:
+        wanted = "a robot that travels" if task.domains is None else task.domains[0]
+        raise ValueError(
+            f"`task={task.name}` needs {wanted}, got domain={domain.id}: choose "
+            "another task or another domain."
+        )
 
 
 def _no_task(name: str, found: str) -> ValueError:

@@ -36,7 +36,7 @@ from eval.run_spec import PROJECT_ROOT  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 
 ROWS = ("noop", "random", "open_loop", "reverse_log", "expert_no_memory")
-"""Policies that keep nothing of what the tour showed."""
+"""Policies that keep nothing of what the tour showed; a task may name others."""
 MARGIN = 0.60
 """By how much the simulator row must be ahead of each of them."""
 CEILING = 0.95
@@ -172,9 +172,11 @@ def check_comparable(records: dict[str, RunRecord]) -> None:
 
 def _certify(cfg: DictConfig) -> dict[str, Any]:
     """Opens all records, then runs what is missing: bad input shows at once."""
+    from envs.tasks import find_task
     from eval.session import Session
 
-    runs = {name: [f"planner={name}"] for name in ROWS}
+    floors = find_task(cfg.task.kind).floors
+    runs = {name: [f"planner={name}"] for name in floors}
     if not cfg.simulator:
         runs["simulator"] = ["planner=mpc", "world_model=simulator"]
         runs["simulator"] += [f"world_model.weights={cfg.weights}"] * bool(cfg.weights)

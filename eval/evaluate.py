@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ class Episode:
         actions: Those actions.
         frames: Views at the start of the test and after every action, (H, W, C).
         plan_seconds: Time of every decision.
+        plan_calls: Denoiser calls of every decision.
         predicted: Predicted success of every decision that predicted one.
         recall: Columns about the imagined shortest path, if a model imagined it.
         write_seconds: Time spent in `observe`, tour included.
@@ -43,6 +45,7 @@ class Episode:
     actions: list[int] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     plan_seconds: list[float] = field(default_factory=list)
+    plan_calls: list[float] = field(default_factory=list)
     predicted: list[float] = field(default_factory=list)
     recall: dict[str, float | None] = field(default_factory=dict)
     write_seconds: float = 0.0
@@ -80,6 +83,9 @@ Watch = Callable[
 ]
 """Shows tours to a policy, see `watch_tours`."""
 
+Limit = Callable[[int], AbstractContextManager[None]]
+"""Surrounds one decision of so many episodes, see `decision_limit`."""
+
 
 def run_episodes(
     policy: Policy,
@@ -91,6 +97,7 @@ def run_episodes(
     on_step: Callable[[], None] = lambda: None,
     on_test: Callable[[list[Episode]], None] = lambda episodes: None,
     watch: Watch | None = None,
+    limit: Limit = lambda num_episodes: nullcontext(),
 ) -> list[Episode]:
     """Runs one episode per environment, all in lockstep.
 
@@ -103,6 +110,7 @@ def run_episodes(
         on_step: Called after every tour step and every decision (progress bars).
         on_test: Called once when the tests begin, before the first decision.
         watch: Shows the tours; None for `watch_tours`.
+        limit: Surrounds every decision; is told of how many episodes it is.
     """
     starts = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     goal = _goal(starts)
@@ -114,7 +122,7 @@ def run_episodes(
     (watch or watch_tours)(policy, envs, episodes, on_step)
     policy.relocate(np.stack([s["image"] for s in starts]))
     on_test(episodes)
-    _run_tests(policy, envs, starts, goal, episodes, num_calls, on_step)
+    _run_tests(policy, envs, starts, goal, episodes, num_calls, on_step, limit)
     for episode in episodes:
         episode.memory_bytes = memory_bytes()
     return episodes
@@ -145,13 +153,16 @@ def _run_tests(
     episodes: list[Episode],
     num_calls: Callable[[], int],
     on_step: Callable[[], None],
+    limit: Limit,
 ) -> None:
     images = np.stack([s["image"] for s in starts])
     for episode, image in zip(episodes, images, strict=True):
         episode.frames.append(image)
     active = np.ones(len(envs), bool)
     while active.any():
-        actions = _decide(policy, envs, images, goal, active, episodes, num_calls)
+        actions = _decide(
+            policy, envs, images, goal, active, episodes, num_calls, limit
+        )
         steps: list[Transition | None] = []
         for i, env in enumerate(envs):
             if not active[i]:
@@ -178,18 +189,21 @@ def _decide(
     active: np.ndarray,
     episodes: list[Episode],
     num_calls: Callable[[], int],
+    limit: Limit,
 ) -> np.ndarray:
     """One decision of the active episodes, which share its costs evenly."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), time.perf_counter()
-    actions = policy.act(obs)
+    with limit(int(active.sum())):
+        actions = policy.act(obs)
     seconds = (time.perf_counter() - start) / active.sum()
     cost = (num_calls() - calls) / active.sum()
     plan = policy.last_plan
     for i in np.flatnonzero(active):
         episodes[i].plan_seconds.append(seconds)
         episodes[i].denoiser_calls += cost
+        episodes[i].plan_calls.append(cost)
         if plan is not None and plan.predicted_success is not None:
             episodes[i].predicted.append(float(plan.predicted_success[i]))
     return actions

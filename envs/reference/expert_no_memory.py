@@ -10,10 +10,9 @@ import numpy as np
 from envs.api import Node
 from envs.domains import make_domain
 from envs.lattice import reachable
-from envs.memory_task_env import EXTRA_STEPS, OPTIMA
 from envs.reference.base import ReferencePolicy
 from envs.reference.exploration import Explorer, Hypothesis
-from envs.tasks import FindSeen
+from envs.tasks import EXTRA_STEPS, OPTIMA, FindSeen, Guesser, find_task
 from world_model.errors import unknown_name
 from world_model.frames import to_env
 from world_model.policy_api import Observation
@@ -32,6 +31,8 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
     - what it saw since the test began;
     - how far away goals can be at the start, and that the budget is two more. With
       `reads_budget`, also the present budget, and so the exact distance.
+
+    Where the robot does not travel the task says what is best, see `Task.guesser`.
 
     It keeps nothing of the tour. Simulator states serve to compute what is in view.
 
@@ -57,6 +58,7 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
         super().__init__(domain=domain, task=task)
         if recognises not in ("parts", "image"):
             raise unknown_name("recognises", recognises, ["parts", "image"])
+        self._kind = task
         self.recognises = recognises
         self.reads_budget = reads_budget
         self.simulator = make_domain(domain)
@@ -64,7 +66,8 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
         """See `Policy.reset`."""
         super().reset(first_images, seeds)
-        self._explorers: dict[int, Explorer] = {}
+        self._rngs = [np.random.default_rng(seed) for seed in seeds]
+        self._explorers: dict[int, Guesser] = {}
 
     def act_alone(self, obs: Observation, index: int) -> int:
         """See `ReferencePolicy.act_alone`.
@@ -83,7 +86,14 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
             self._explorers[index] = self._open(obs, index, node, steps)
         return self._explorers[index].act(node)
 
-    def _open(self, obs: Observation, index: int, node: Node, steps: int) -> Explorer:
+    def _open(self, obs: Observation, index: int, node: Node, steps: int) -> Guesser:
+        words, rng = obs.goal.instructions[index], self._rngs[index]
+        guesser = find_task(self._kind).guesser(self.simulator, words, rng)
+        return guesser or self._explorer(obs, index, node, steps)
+
+    def _explorer(
+        self, obs: Observation, index: int, node: Node, steps: int
+    ) -> Explorer:
         nodes = reachable(self.simulator, node)
         if self.task == FindSeen.name:
             hypotheses, truth = self._objects(nodes, obs.goal.instructions[index])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
@@ -15,15 +16,20 @@ from gymnasium.utils.env_checker import check_env
 import envs  # noqa: F401 - registers the environments
 from envs.lattice import path_to
 from envs.memory_task_env import (
-    EXTRA_STEPS,
     MIN_RIVALS,
-    OPTIMA,
     MemoryTaskEnv,
     tour_arrays,
 )
-from envs.tasks import MIN_SHOWN_FRAMES
+from envs.tasks import EXTRA_STEPS, MIN_SHOWN_FRAMES, OPTIMA
 
-DOMAINS = [pytest.param("rooms", marks=pytest.mark.sim), "scroll"]
+NEEDS_MINIWORLD = pytest.mark.skipif(
+    find_spec("miniworld") is None, reason="needs the extra `miniworld`"
+)
+DOMAINS = [
+    pytest.param("rooms", marks=pytest.mark.sim),
+    pytest.param("miniworld", marks=[pytest.mark.sim, NEEDS_MINIWORLD]),
+    "scroll",
+]
 TASKS = ("find_seen", "return_home")
 SEEDS = range(3)
 MAY_BE_SEEN = {"image", "instruction", "goal_image", "chunk", "success"}
@@ -73,6 +79,7 @@ def keys(value: Any) -> Iterator[str]:
     [
         pytest.param("RoomsFindSeen", marks=pytest.mark.sim),
         pytest.param("RoomsReturnHome", marks=pytest.mark.sim),
+        pytest.param("MiniWorldFindSeen", marks=[pytest.mark.sim, NEEDS_MINIWORLD]),
         "ScrollFindSeen",
         "ScrollReturnHome",
     ],

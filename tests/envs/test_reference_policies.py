@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from envs.domains import DOMAINS
 from envs.lattice import path_to
-from envs.memory_task_env import OPTIMA, MemoryTaskEnv
+from envs.memory_task_env import MemoryTaskEnv
 from envs.reference.expert_no_memory import ExpertNoMemoryPolicy
 from envs.reference.exploration import Explorer, Hypothesis
 from envs.reference.noop import NoopPolicy
@@ -18,13 +19,14 @@ from envs.reference.open_loop import LENGTH, LatticeEpisodes, OpenLoopPolicy, se
 from envs.reference.random_actions import RandomPolicy
 from envs.reference.reverse_log import ReverseLogPolicy
 from envs.scroll.domain import Cell, ScrollDomain
-from envs.tasks import TASKS
+from envs.tasks import OPTIMA, TASKS
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Observation
 
 BLIND = (NoopPolicy, RandomPolicy, OpenLoopPolicy, ReverseLogPolicy)
 IMAGES = np.zeros((2, 8, 8, 3), np.uint8)
+TRAVELLING = sorted({*DOMAINS} - {"tabletop"})
 SCROLL = {"domain": "scroll", "task": "find_seen"}
 
 
@@ -44,8 +46,10 @@ def acts(policy, steps: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("cls", BLIND)
-@pytest.mark.parametrize("key", list(itertools.product(DOMAINS, TASKS)))
+@pytest.mark.parametrize("key", list(itertools.product(TRAVELLING, TASKS)))
 def test_every_blind_policy_can_be_made_for_every_task(cls, key):
+    if key[0] == "miniworld" and find_spec("miniworld") is None:
+        pytest.skip("needs the extra `miniworld`")
     policy = cls(domain=key[0], task=key[1])
     policy.reset(IMAGES, [0, 1])
     policy.observe(chunk([0, 1]))

@@ -8,8 +8,9 @@ import torch
 
 from envs.domains import make_domain
 from envs.lattice import path_to
-from envs.memory_task_env import EXTRA_STEPS, OPTIMA, MemoryTaskEnv
+from envs.memory_task_env import MemoryTaskEnv
 from envs.reference.random_actions import RandomPolicy
+from envs.tasks import EXTRA_STEPS, OPTIMA
 from eval.evaluate import Episode, run_episodes
 from eval.meter import MeteredWorldModel
 from planners.beam import BeamPlanner

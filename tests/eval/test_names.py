@@ -33,8 +33,8 @@ def test_known_names_pass(arguments):
         ("paired=nnone", "Unknown paired 'nnone'. Did you mean 'none'?"),
         ("planner=", "Unknown planner ''. Available: "),
         ("planner/optimizer=icemm", "Unknown planner/optimizer 'icemm'. Did you mean "),
-        ("metric=mine", "Unknown metric 'mine'. Available: none."),
-        ("metric=[mine,other]", "Unknown metric 'mine'. Available: none."),
+        ("metric=mine", "Unknown metric 'mine'. Available: rearrangement."),
+        ("metric=[mine,other]", "Unknown metric 'mine'. Available: rearrangement."),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_one(argument, message):

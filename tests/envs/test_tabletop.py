@@ -1,0 +1,234 @@
+"""The `tabletop` domain: real grasps, visible cubes, no memory in the arm."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.tabletop import library
+from envs.tabletop.arrangement import HAND, spot_place
+from envs.tabletop.challenges import TOLERANCE
+from envs.tabletop.domain import TabletopDomain
+from envs.tabletop.errands import errand
+from envs.tabletop.grid import (
+    CELLS,
+    CUBES,
+    NUM_CUPS,
+    SLOT_ROW,
+    Cell,
+    cell_place,
+    slot_place,
+)
+from envs.tabletop.layout import Layout, draw_restore_cubes, draw_shell_game
+from envs.tabletop.vocabulary import ACTION_SPACE
+
+pytestmark = pytest.mark.sim
+
+MIN_CUBE_PIXELS = 7
+RED = "red cube"
+
+
+@pytest.fixture(scope="module")
+def domain() -> Iterator[TabletopDomain]:
+    domain = TabletopDomain()
+    yield domain
+    domain.close()
+
+
+def alone(place: tuple[float, float]) -> Layout:
+    return Layout({RED: (place, 0.0)})
+
+
+def does(domain: TabletopDomain, *phrases: str) -> list[np.ndarray]:
+    return [domain.execute(ACTION_SPACE.phrases.index(phrase)) for phrase in phrases]
+
+
+def middle(mask: np.ndarray) -> np.ndarray:
+    return np.argwhere(mask).mean(0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cube_spans_seven_pixels_on_every_cell(domain, cell):
+    domain.start(alone(cell_place(cell)))
+    rows, columns = np.nonzero(domain.segment(RED))
+    assert np.ptp(rows) + 1 >= MIN_CUBE_PIXELS
+    assert np.ptp(columns) + 1 >= MIN_CUBE_PIXELS
+
+
+def test_a_cube_below_a_lifted_cup_would_span_seven_pixels_on_every_slot(domain):
+    for slot in range(NUM_CUPS):
+        domain.start(alone(slot_place(slot)))
+        rows, columns = np.nonzero(domain.segment(RED))
+        assert min(np.ptp(rows), np.ptp(columns)) + 1 >= MIN_CUBE_PIXELS
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("cell", [Cell(1, 1), Cell(1, 3), Cell(4, 5)])
+def test_the_tolerance_is_two_pixels(domain, cell, axis):
+    place = cell_place(cell)
+    seen = []
+    for shift in (-TOLERANCE / 2, TOLERANCE / 2):
+        moved = list(place)
+        moved[axis] += shift
+        domain.start(alone((moved[0], moved[1])))
+        seen.append(middle(domain.segment(RED)))
+    assert np.linalg.norm(seen[1] - seen[0]) >= 2
+
+
+def test_the_grid_is_seen_as_it_is_named(domain):
+    domain.start(alone(cell_place(Cell(1, 1))))
+    row, column = middle(domain.segment(RED))
+    domain.start(alone(cell_place(Cell(4, 1))))
+    assert middle(domain.segment(RED))[0] > row
+    domain.start(alone(cell_place(Cell(1, 5))))
+    assert middle(domain.segment(RED))[1] > column
+
+
+def test_pick_and_place_is_precise_and_shown(domain):
+    domain.start(Layout({RED: (cell_place(Cell(2, 2)), 0.1)}))
+    picked, placed = does(domain, "pick up the red cube", "place it at row 4, column 5")
+    assert picked.shape == placed.shape == (6, 64, 64, 3)
+    assert len({frame.tobytes() for frame in (*picked, *placed)}) == 12
+    assert np.array_equal(placed[-1], domain.render())
+    x, y, height = domain.position(RED)
+    assert np.hypot(*np.subtract((x, y), cell_place(Cell(4, 5)))) < 0.005
+    assert height == pytest.approx(0.02, abs=0.001)
+    assert domain.held is None
+
+
+def test_a_held_cube_is_visible(domain):
+    domain.start(alone(cell_place(Cell(3, 3))))
+    does(domain, "pick up the red cube")
+    assert domain.held == RED
+    assert domain.found(RED)
+    assert domain.segment_objects()[RED] >= domain.min_visible_pixels
+
+
+def test_a_failed_grasp_is_a_failure(domain):
+    domain.start(alone(cell_place(Cell(3, 3))))
+    before, friction = domain.position(RED), domain._model.geom_friction.copy()
+    domain._model.geom_friction[:, 0] = 1e-4  # everything is oiled
+    try:
+        does(domain, "pick up the red cube")
+    finally:
+        domain._model.geom_friction[:] = friction
+    assert domain.held is None
+    assert domain.position(RED)[2] == pytest.approx(before[2], abs=0.002)
+    lies = domain.position(RED)
+    does(domain, "place it at row 1, column 1")
+    assert np.allclose(domain.position(RED), lies, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "pick up the blue cube",
+        "place it at row 1, column 1",
+        "lower the cup",
+        "lift the first cup",
+        "swap the first and second cups",
+        "cover the red cube",
+    ],
+)
+def test_what_makes_no_sense_now_does_nothing(domain, phrase):
+    domain.start(alone(cell_place(Cell(3, 3))))
+    view, node = domain.render(), domain.node
+    (frames,) = does(domain, phrase)
+    assert (frames == view).all()
+    assert domain.node == node
+    assert domain.successor(node, ACTION_SPACE.phrases.index(phrase)) == node
+
+
+def test_a_covered_cube_is_hidden_and_moves_with_its_cup(domain):
+    layout = draw_shell_game(np.random.default_rng(1))
+    domain.start(layout)
+    node = domain.node
+    for action in layout.tour[: len(CUBES) + 1]:
+        domain.execute(action)
+        node = domain.successor(node, action)
+        assert domain.node == node
+    assert not any(domain.segment_objects().values())
+    for cube in CUBES:
+        assert domain.covering(cube)
+        assert domain.position(cube)[0] == pytest.approx(SLOT_ROW, abs=0.01)
+
+
+def test_a_fresh_arm_continues_every_episode_in_the_same_way(domain):
+    """Wipes all that is not physics, the controller included, before each primitive."""
+    other = TabletopDomain()
+    layout = draw_restore_cubes(np.random.default_rng(0))
+    domain.start(layout)
+    for action in layout.tour:
+        other.set_state(domain.get_state())
+        # An arm that has just done something else would act on what it remembers.
+        robot = other._simulation.robots[0]
+        robot.composite_controller.reset()
+        assert np.array_equal(domain.execute(action), other.execute(action))
+        assert np.array_equal(domain.get_state().physics, other.get_state().physics)
+    other.close()
+
+
+def test_states_bring_everything_back(domain):
+    domain.start(draw_restore_cubes(np.random.default_rng(0)))
+    (action, *_) = domain.tour()
+    state, view = domain.get_state(), domain.render()
+    frames = domain.execute(action)
+    domain.start(draw_shell_game(np.random.default_rng(0)))
+    domain.set_state(state)
+    assert np.array_equal(domain.render(), view)
+    assert len(domain.history) == 1
+    assert np.array_equal(domain.execute(action), frames)
+    assert len(domain.history) == 2
+
+
+def test_a_primitive_takes_less_than_two_seconds(domain):
+    layout = draw_shell_game(np.random.default_rng(1))
+    domain.start(layout)
+    start = time.process_time()
+    for action in layout.tour[-1:]:  # the longest primitive, on what is there
+        domain.execute(action)
+    assert time.process_time() - start < 2.0  # 0.8 s on an idle core
+
+
+def test_phrases_name_what_is_there_and_nothing_past():
+    past = {"back", "again", "former", "previous", "started", "return", "was", "old"}
+    words = {word for phrase in ACTION_SPACE.phrases for word in phrase.split()}
+    assert not words & past
+    assert len(set(ACTION_SPACE.phrases)) == int(ACTION_SPACE.n) == 37
+
+
+def test_errands_make_sense(domain):
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        domain.reset(np.random.default_rng(seed))
+        assert domain.successor(domain.node, errand(domain.node, rng)[0]) != domain.node
+
+
+def test_objects_in_the_hand_cannot_be_laid_out():
+    with pytest.raises(ValueError, match="spot on the table is needed, got the hand"):
+        spot_place(HAND)
+
+
+@pytest.mark.parametrize("version", ["3.2.7", "3.10.0", "4.0.0"])
+def test_a_wrong_mujoco_is_named(version):
+    with pytest.raises(
+        RuntimeError, match=f"needs MuJoCo 3.3 to 3.8, got {version}: run `make setup`"
+    ):
+        library.check_mujoco(version)
+
+
+def test_a_missing_robosuite_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "robosuite.models.tasks", None)
+    spec = importlib.util.spec_from_file_location("again", Path(library.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(
+        RuntimeError, match=r"needs robosuite 1\.5\.2, got .*: run `make setup`"
+    ):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
