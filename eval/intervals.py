@@ -72,14 +72,14 @@ def bootstrap_interval(
         The mean and its bounds; no bounds with fewer than two clusters, because
         then nothing is known about how scenes differ.
     """
-    sums, counts = _per_cluster(np.asarray(values, dtype=float), clusters)
-    mean = float(sums.sum() / counts.sum())
-    tail = (1 - _checked(confidence)) / 2
-    if len(sums) < 2:
-        return Estimate(mean, None, None)
-    means = _resampled_means(sums, counts, num_resamples, rng)
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Estimate(mean, float(low), float(high))
+    return bootstrap_ratio(
+        values,
+        np.ones(len(values)),
+        rng=rng,
+        clusters=clusters,
+        num_resamples=num_resamples,
+        confidence=confidence,
+    )
 
 
 def paired_bootstrap_difference(

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from eval.meter import MeteredWorldModel
 from eval.planner_suite.budget import SECONDS, Budget, BudgetSpent
-from world_model.api import Generators, Memory, WorldModel
+from eval.wrapped_model import WrappedWorldModel
+from world_model.api import Generators, Memory
 from world_model.core import Context, Prediction, Reading, Rollout
 
 
-class BudgetedWorldModel(WorldModel):
+class BudgetedWorldModel(WrappedWorldModel[MeteredWorldModel]):
     """A metered world model that is asked for no more than a decision may spend.
 
     The episodes of a batch are decided for together and share their budgets: each may
@@ -27,14 +28,8 @@ class BudgetedWorldModel(WorldModel):
     """
 
     def __init__(self, inner: MeteredWorldModel, budget: Budget) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.budget = budget
-        self.privileged = inner.privileged  # type: ignore[misc]
-        self.action_space = inner.action_space
-        self.chunk_length = inner.chunk_length
-        self.num_context_frames = inner.num_context_frames
-        self.num_sampling_steps = inner.num_sampling_steps
-        self.min_change = inner.min_change
         self.may_cut = True
         """Whether rollouts may be cut; if not, one that does not fit is refused."""
         self._calls_per_chunk = inner.num_sampling_steps
@@ -47,22 +42,13 @@ class BudgetedWorldModel(WorldModel):
         self._calls_before = self.inner.num_calls
         self._start = time.perf_counter()
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """See `WorldModel.encode`; costs nothing."""
-        return self.inner.encode(frames)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """See `WorldModel.decode`; costs nothing."""
-        return self.inner.decode(latents)
-
     def predict(
         self,
         context: Context,
         actions: Tensor,
         *,
         reading: Reading | None = None,
-        generator: Generators,
-        all_frames: bool = False,
+        **options: Any,
     ) -> Prediction:
         """See `WorldModel.predict`.
 
@@ -74,13 +60,7 @@ class BudgetedWorldModel(WorldModel):
         if cost > self._rest(len(actions)):
             self.is_spent = True
             raise BudgetSpent(f"{cost} calls are more than is left of {self.budget}")
-        return self.inner.predict(
-            context,
-            actions,
-            reading=reading,
-            generator=generator,
-            all_frames=all_frames,
-        )
+        return super().predict(context, actions, reading=reading, **options)
 
     def extend(
         self,
@@ -150,11 +130,6 @@ class BudgetedWorldModel(WorldModel):
             left = budget.amount * num_episodes - seconds
             return left * budget.calls_per_second
         return budget.amount * num_episodes - self.inner.num_calls + self._calls_before
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
 
 def num_chunks(actions: Tensor) -> np.ndarray:
