@@ -55,7 +55,7 @@ class MiniWorldState:
 class MiniWorldDomain(Domain):
     """MiniWorld's agent in MiniWorld's maze of 3 x 3 cells.
 
-    A chunk is a move of 3.25 m, to the next cell, or a turn of 90 degrees, in 16 steps
+    A chunk is a move of 3.25 m, to the next cell, or a turn of 45 degrees, in 16 steps
     of MiniWorld and four images.
     """
 

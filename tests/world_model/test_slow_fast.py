@@ -177,7 +177,7 @@ def test_trained_slow_weights_join_the_rest_of_what_ships(tmp_path):
     (base / "classifier").mkdir()
     (base / "card.json").write_text('{"training": {"slow": {"step": "9"}}}')
     log.write_text("step,loss\n1,0.5\n2,0.25\n")
-    changed = fresh()
+    changed = VideoDenoiser.from_pretrained(base / "denoiser")
     with torch.no_grad():
         next(changed.parameters()).add_(1)
     with_denoiser(base, changed, log, tmp_path / "weights")
@@ -190,6 +190,8 @@ def test_trained_slow_weights_join_the_rest_of_what_ships(tmp_path):
     last = {"step": "2", "loss": "0.25"}
     assert card["training"] == {"slow": {"step": "9"}, "slow_fast": last}
     assert next(changed.parameters()).dtype == torch.float32  # left as it was
+    for path in (tmp_path / "weights").glob("*/config.json"):
+        assert str(tmp_path) not in path.read_text()
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):

@@ -65,9 +65,18 @@ def _replacing(target: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         folder = Path(scratch) / "weights"
         yield folder
+        _forget_paths(folder)
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
+
+
+def _forget_paths(folder: Path) -> None:
+    """Drops what diffusers notes of where networks were loaded from."""
+    for path in folder.glob("*/config.json"):
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) -> None:
