@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # importing it loads torch
@@ -32,6 +32,14 @@ def path_to(domain: Domain, start: Node, goals: Collection[Node]) -> list[int] |
     """Fewest actions from `start` to any of `goals`, or None."""
     wanted = set(goals)
     return shortest_path(domain, start, wanted.__contains__)
+
+
+def end_of(domain: Domain, start: Node, actions: Iterable[int]) -> Node:
+    """The node that a sequence of actions leads to."""
+    node = start
+    for action in actions:
+        node = domain.successor(node, action)
+    return node
 
 
 def reachable(domain: Domain, start: Node) -> list[Node]:

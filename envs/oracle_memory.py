@@ -10,6 +10,7 @@ from torch import Tensor
 
 from envs.api import Node
 from envs.domains import make_domain
+from envs.lattice import end_of
 from world_model.api import Memory, WorldModel, with_latents
 from world_model.core import Chunk, Context, Reading
 
@@ -95,10 +96,4 @@ class OracleMemory(Memory):
     def _ends(self, state: Any, candidates: list[list[int]]) -> list[Node]:
         self.simulator.set_state(state)
         start = self.simulator.node
-        ends = []
-        for path in candidates:
-            node = start
-            for action in path:
-                node = self.simulator.successor(node, action)
-            ends.append(node)
-        return ends
+        return [end_of(self.simulator, start, path) for path in candidates]

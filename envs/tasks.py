@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.lattice import path_to
+from envs.lattice import end_of, path_to
 from world_model.errors import unknown_name
 
 GOALS = ("language", "given_image")
@@ -80,10 +80,7 @@ class Challenge(abc.ABC):
 
     def view(self, domain: Domain, start: Node) -> np.ndarray:
         """What is seen at the end of the shortest way to the goal (H, W, C)."""
-        node = start
-        for action in self.path(domain, start) or []:
-            node = domain.successor(node, action)
-        domain.place(node)
+        domain.place(end_of(domain, start, self.path(domain, start) or []))
         image = domain.render()
         domain.place(start)
         return image

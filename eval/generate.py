@@ -16,8 +16,8 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
-from envs.api import Domain, Node
-from envs.lattice import path_to
+from envs.api import Domain
+from envs.lattice import end_of, path_to
 from eval.build import Parts, build, other_memory
 from eval.video_file import side_by_side, write_mp4
 from planners.mpc import MPCPolicy
@@ -54,11 +54,8 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
 def loop_actions(domain: Domain, num_chunks: int) -> list[int]:
     """The tour, the way back to its start, the tour again, ..., `num_chunks` long."""
     start = domain.node
-    node: Node = start
     actions: list[int] = []
-    for action in domain.tour():
-        node = domain.successor(node, action)
-    back = path_to(domain, node, [start])
+    back = path_to(domain, end_of(domain, start, domain.tour()), [start])
     if back is None:
         raise ValueError("The tour's start must be reachable from its end.")
     loop = [*domain.tour(), *back]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+
 import gymnasium
 import torch
 from torch import Tensor, nn
@@ -11,25 +13,13 @@ from world_model.core import Context, Prediction, Reading
 from world_model.phrase_space import PhraseSpace
 
 
-class DotWorldModel(WorldModel):
-    """A dot that each action moves by one pixel; images are their own latents.
+class _ToyWorldModel(WorldModel):
+    """Images are their own latents and change in the last frame of a chunk.
 
-    The optimum is known: `dot_distance` actions lead from one image to another. The
-    dot stops at the border, moves in the last frame of a chunk and needs no memory:
-    readings are ignored.
-
-    Args:
-        chunk_length: F.
+    Readings are ignored: toys need no memory.
     """
 
-    SIZE = 8
-    min_change = 0.05
-    STEPS = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
-
-    def __init__(self, chunk_length: int = 2) -> None:
-        self.action_space = PhraseSpace(("up", "down", "left", "right"), (1, 0, 3, 2))
-        self.chunk_length = chunk_length
-        self.num_context_frames = 2
+    num_context_frames = 2
 
     def encode(self, frames: Tensor) -> Tensor:
         """The identity."""
@@ -48,13 +38,40 @@ class DotWorldModel(WorldModel):
         generator: Generators,
         all_frames: bool = False,
     ) -> Prediction:
-        """Moves the dot of every candidate."""
+        """Waits, then moves what every candidate's image shows."""
         assert context.latents is not None
         before = context.latents[:, :, -1]
-        position = dot_position(before) + self.STEPS[actions]
-        after = draw_dot(position.clamp(0, self.SIZE - 1))
+        after = self._moved(before, actions)
         num_waiting = self.chunk_length - 1 if all_frames else 0
         return Prediction(torch.stack([before] * num_waiting + [after], dim=2))
+
+    @abc.abstractmethod
+    def _moved(self, before: Tensor, actions: Tensor) -> Tensor:
+        """Images (B, N, c, h, w) after actions (B, N) or (B, N, A)."""
+
+
+class DotWorldModel(_ToyWorldModel):
+    """A dot that each action moves by one pixel; images are their own latents.
+
+    The optimum is known: `dot_distance` actions lead from one image to another. The
+    dot stops at the border, moves in the last frame of a chunk and needs no memory:
+    readings are ignored.
+
+    Args:
+        chunk_length: F.
+    """
+
+    SIZE = 8
+    min_change = 0.05
+    STEPS = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
+
+    def __init__(self, chunk_length: int = 2) -> None:
+        self.action_space = PhraseSpace(("up", "down", "left", "right"), (1, 0, 3, 2))
+        self.chunk_length = chunk_length
+
+    def _moved(self, before: Tensor, actions: Tensor) -> Tensor:
+        position = dot_position(before) + self.STEPS[actions]
+        return draw_dot(position.clamp(0, self.SIZE - 1))
 
 
 def draw_dot(position: Tensor) -> Tensor:
@@ -77,7 +94,7 @@ def dot_distance(a: Tensor, b: Tensor) -> Tensor:
     return (dot_position(a) - dot_position(b)).abs().sum(dim=-1)
 
 
-class PointWorldModel(WorldModel):
+class PointWorldModel(_ToyWorldModel):
     """A point in the square [-1, 1]^2 that a vector moves, differentiable.
 
     An image is the point's coordinates, (2, 1, 1), and its own latent. An action in
@@ -94,31 +111,9 @@ class PointWorldModel(WorldModel):
     def __init__(self, chunk_length: int = 1) -> None:
         self.action_space = gymnasium.spaces.Box(-1, 1, (2,))
         self.chunk_length = chunk_length
-        self.num_context_frames = 2
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """The identity."""
-        return frames
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """The identity."""
-        return latents
-
-    def predict(
-        self,
-        context: Context,
-        actions: Tensor,
-        *,
-        reading: Reading | None = None,
-        generator: Generators,
-        all_frames: bool = False,
-    ) -> Prediction:
-        """Moves the point of every candidate in the last frame of the chunk."""
-        assert context.latents is not None
-        before = context.latents[:, :, -1]
-        after = (before + self.STEP * actions[..., None, None]).clamp(-1, 1)
-        num_waiting = self.chunk_length - 1 if all_frames else 0
-        return Prediction(torch.stack([before] * num_waiting + [after], dim=2))
+    def _moved(self, before: Tensor, actions: Tensor) -> Tensor:
+        return (before + self.STEP * actions[..., None, None]).clamp(-1, 1)
 
 
 def point_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.lattice import path_to
+from envs.lattice import end_of, path_to
 from envs.miniworld.lattice import (
     INVERSES,
     MOTIONS,
@@ -102,7 +102,7 @@ class MiniWorldDomain(Domain):
             goals = [views[cell]] if cell in views else headings_at(cell)
             way = path_to(self, node, goals) or []
             actions += way
-            node = self._end(node, way)
+            node = _checked(end_of(self, node, way))
         # On to a cell next door: what the last one holds must be out of sight.
         beyond = [n for c in neighbours(last, self.doors) for n in headings_at(c)]
         return (*actions, *(path_to(self, node, beyond) or []))
@@ -196,11 +196,6 @@ class MiniWorldDomain(Domain):
         raise ValueError(
             f"`name` must be an object of the layout, {list(self.objects)}, got {name}."
         )
-
-    def _end(self, node: MazeNode, actions: list[int]) -> MazeNode:
-        for action in actions:
-            node = self.successor(node, action)
-        return node
 
     def _count_objects(self, pose: Pose) -> dict[str, int]:
         with self._looking_from(pose):
