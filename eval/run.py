@@ -120,7 +120,7 @@ def _report(sessions: list[Session]) -> None:
         for session in sessions:
             video_distance(session.record)
     rows = pd.DataFrame([summarise(s.record) for s in sessions])
-    note = f"demo, n={cfg.episodes}" if cfg.episodes < MIN_EPISODES else ""
+    note = "demo" if cfg.episodes < MIN_EPISODES else ""
     print_tables(rows, note=note)
     for session in sessions:
         _print_own_metrics(session)
