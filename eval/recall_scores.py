@@ -12,11 +12,9 @@ from eval.calibrate import cut_threshold
 from eval.imagine import Imagined
 from eval.video.cuts import scene_cuts
 from eval.video.images import psnr, ssim
-from eval.video.lpips import Lpips
+from eval.video.lpips import MIN_SIZE, Lpips
 from world_model.frames import to_model
 
-MIN_SIZE = 32
-"""Of smaller images [px] perceptual measures say nothing."""
 MAX_PSNR = 60.0
 """Equal images have no finite PSNR; above this they are equal to the eye [dB]."""
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.recall_scores import MIN_SIZE
 from eval.record import VIDEO_FILE, RunRecord, write_atomically
 from eval.video.cached import CachedFeatures
 from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
 from eval.video.fvd import VideoDistance, compare
+from eval.video.lpips import MIN_SIZE
 from world_model.frames import to_model
 
 NUM_FRAMES = 16

@@ -12,7 +12,7 @@ from eval.video.checks import check_images, check_same_shape
 from eval.video.conv_stack import ConvStack, NetName
 
 _FILES = {"alex": weights.ALEXNET, "vgg": weights.VGG16}
-_MIN_SIZE = 32  # [px] AlexNet's poolings leave nothing of smaller images
+MIN_SIZE = 32  # [px] AlexNet's poolings leave nothing of smaller images
 _EPSILON = 1e-10  # as in the reference implementation
 
 
@@ -61,9 +61,9 @@ class Lpips(nn.Module):
         check_images("images", images, "(N, C, H, W)")
         check_images("targets", targets, "(N, C, H, W)")
         check_same_shape("images", images, "targets", targets)
-        if min(images.shape[-2:]) < _MIN_SIZE:
+        if min(images.shape[-2:]) < MIN_SIZE:
             raise ValueError(
-                f"LPIPS needs images of at least {_MIN_SIZE} px a side, "
+                f"LPIPS needs images of at least {MIN_SIZE} px a side, "
                 f"got {tuple(images.shape[-2:])}: compare larger images."
             )
 
