@@ -10,7 +10,8 @@ Units: metres [m], degrees [deg]. Images are uint8 (H, W, C).
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Hashable, Sequence
+import contextlib
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,6 +75,15 @@ class Domain(abc.ABC):
     @abc.abstractmethod
     def render(self) -> np.ndarray:
         """The robot's present view (H, W, C)."""
+
+    @contextlib.contextmanager
+    def looking_from_beside(self, offset: Motion) -> Iterator[None]:
+        """Shifts all images by `look_offset` for a while."""
+        before, self.look_offset = self.look_offset, offset
+        try:
+            yield
+        finally:
+            self.look_offset = before
 
     @abc.abstractmethod
     def tour(self) -> tuple[int, ...]:

@@ -4,11 +4,15 @@ Episodes are purposeful walks: the robot heads for random poses of the layout by
 the shortest path and now and then does something else. On the table it runs errands
 with cubes and cups instead, some of which fail. One process per core, one
 shard per job, shards that exist are kept: a killed run continues where it stopped.
+
+With `beside=true` every view is also taken a little beside the robot's pose, by one
+shift an episode: from these a model learns what two views of one place may differ in.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -33,8 +37,11 @@ from world_model.shards import (
 
 if TYPE_CHECKING:  # importing it loads torch: `--help` would take seconds
     from envs.api import Domain, Node
+    from world_model.phrase_space import Motion
 
 EXPLORATION = 0.15  # share of actions that ignore the purpose
+BESIDE_DISTANCE, BESIDE_TURN = 0.12, 5.0
+"""The largest shifts of views beside the path [m, degrees]."""
 
 
 @hydra.main(config_path="../configs", config_name="collect", version_base="1.3")
@@ -49,6 +56,7 @@ def main(cfg: DictConfig) -> None:
         shard_size=cfg.shard_size,
         workers=cfg.workers or os.cpu_count() or 1,
         split=cfg.split,
+        beside=cfg.beside,
     )
 
 
@@ -61,6 +69,7 @@ def collect(
     shard_size: int,
     workers: int,
     split: str = "train",
+    beside: bool = False,
 ) -> None:
     """Writes shards of recorded episodes.
 
@@ -73,17 +82,24 @@ def collect(
         shard_size: Episodes per shard.
         workers: Processes.
         split: Which seeds to use.
+        beside: Also take every view from a little beside, see `views_beside`.
 
     Raises:
         ValueError: If a number is not positive, the domain or the split is unknown,
-            or `output` holds a data set made with other settings.
+            the domain's views cannot be shifted though `beside` asks for it, or
+            `output` holds a data set made with other settings.
     """
     _check_positive(
         episodes=episodes, actions=actions, shard_size=shard_size, workers=workers
     )
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    _open_data_set(output, _meta(domain, split, actions, shard_size))
+    if beside and domain_class(domain).look_offset is None:
+        raise ValueError(
+            f"`beside=true` needs a domain whose views can be shifted, got {domain}: "
+            "leave it away."
+        )
+    _open_data_set(output, _meta(domain, split, actions, shard_size, beside))
     jobs = range(-(-episodes // shard_size))
     missing = [j for j in jobs if not shard_path(output, j).exists()]
     if not missing:
@@ -94,7 +110,7 @@ def collect(
 
     start = time.monotonic()
     runs = Parallel(n_jobs=workers, return_as="generator_unordered")(
-        delayed(collect_shard)(domain, output, j, shard_size, actions, split)
+        delayed(collect_shard)(domain, output, j, shard_size, actions, split, beside)
         for j in missing
     )
     frames = sum(track(runs, total=len(missing), description=f"collecting {domain}"))
@@ -103,15 +119,20 @@ def collect(
 
 
 def collect_shard(
-    domain: str, output: Path, index: int, size: int, actions: int, split: str
+    domain: str,
+    output: Path,
+    index: int,
+    size: int,
+    actions: int,
+    split: str,
+    beside: bool = False,
 ) -> int:
     """Records one shard and returns its number of frames."""
     simulator = make_domain(domain)
+    seeds = range(index * size, (index + 1) * size)
+    record = record_both if beside else record_episode
     try:
-        rows = [
-            record_episode(simulator, episode_rng(split, index * size + i), actions)
-            for i in range(size)
-        ]
+        rows = [record(simulator, episode_rng(split, s), actions) for s in seeds]
     finally:
         simulator.close()
     arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -165,6 +186,33 @@ def record_episode(
     return row | ({"positions": np.stack(known)} if known else {})
 
 
+def record_both(
+    domain: Domain, rng: np.random.Generator, num_actions: int
+) -> dict[str, np.ndarray]:
+    """The same episode with the views at rest also taken from beside the path.
+
+    The shift is one for the whole episode, as if the robot had walked there: uniform
+    in a disc of `BESIDE_DISTANCE`, turned by up to `BESIDE_TURN`.
+    """
+    shift = _shift(rng.spawn(1)[0])  # a source of its own: the episode stays the same
+    views: list[np.ndarray] = []
+
+    def look() -> None:
+        with domain.looking_from_beside(shift):
+            views.append(domain.render())
+
+    return record_episode(domain, rng, num_actions, watch=look) | {
+        "beside": np.stack(views)
+    }
+
+
+def _shift(rng: np.random.Generator) -> Motion:
+    distance = BESIDE_DISTANCE * math.sqrt(rng.random())
+    angle = rng.uniform(0, 2 * math.pi)
+    turn = rng.uniform(-BESIDE_TURN, BESIDE_TURN)
+    return distance * math.cos(angle), distance * math.sin(angle), turn
+
+
 def _next_action(
     domain: Domain, nodes: list[Node], plan: list[int], rng: np.random.Generator
 ) -> tuple[int, list[int]]:
@@ -214,16 +262,21 @@ def _open_data_set(output: Path, meta: ShardMeta) -> None:
 
 def _settings(meta: ShardMeta) -> dict[str, object]:
     """What all shards of a data set must share."""
-    stored = {x: meta.provenance.get(x) for x in ("split", "actions", "shard_size")}
+    named = ("split", "actions", "shard_size", "beside")
+    stored = {x: meta.provenance.get(x) for x in named}
     shared = ("domain", "chunk_length", "phrases", "objects")
     return {name: getattr(meta, name) for name in shared} | stored
 
 
-def _meta(domain: str, split: str, actions: int, shard_size: int) -> ShardMeta:
+def _meta(
+    domain: str, split: str, actions: int, shard_size: int, beside: bool
+) -> ShardMeta:
     from world_model.provenance import provenance
 
     cls = domain_class(domain)
     settings = {"split": split, "actions": str(actions), "shard_size": str(shard_size)}
+    if beside:  # data sets of old do not name it
+        settings["beside"] = "true"
     return ShardMeta(
         domain=domain,
         chunk_length=cls.chunk_length,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,16 +148,13 @@ def _judge(
 
 def _execute(domain: Domain, walk: _Walk, offset: Motion | None) -> Query:
     domain.place(walk.nodes[0])
-    exact = domain.look_offset
-    domain.look_offset = exact if offset is None else offset
-    try:
+    beside = domain.looking_from_beside(offset) if offset else contextlib.nullcontext()
+    with beside:
         start, states = domain.render(), [domain.get_state()]
         images = []
         for action in walk.actions:
             images.append(domain.execute(action)[-1])
             states.append(domain.get_state())
-    finally:
-        domain.look_offset = exact
     return Query(
         start_image=start,
         states=tuple(states),

@@ -11,6 +11,7 @@ shard with E episodes of T actions and F frames per action:
 | visible | (E, T + 1, O) int32 | pixels of each nameable object, at chunk ends |
 | found | (E, T + 1, O) bool | the success test of "go to <object>", at chunk ends |
 | positions | (E, T + 1, n, 3) float32 | objects and hand [m], of `tabletop` only |
+| beside | (E, T + 1, H, W, C) uint8 | chunk ends seen from beside, if asked for |
 
 `moved`, `visible` and `found` are labels that only a simulator knows. `meta.json`
 lists those that the shards hold (`labels`): data of others (`python -m envs.convert`)

@@ -67,9 +67,9 @@ class MiniWorldDomain(Domain):
     frame_shape: ClassVar[tuple[int, int, int]] = (IMAGE_SIZE, IMAGE_SIZE, 3)
     vocabulary: ClassVar[tuple[str, ...]] = VOCABULARY
     min_visible_pixels: ClassVar[int] = 60
+    look_offset: Motion = (0.0, 0.0, 0.0)
 
     def __init__(self) -> None:
-        self.look_offset: Motion = (0.0, 0.0, 0.0)
         self._maze = FurnishedMaze()
         self.reset(np.random.default_rng(0))
 

@@ -63,9 +63,9 @@ class RoomsDomain(Domain):
     frame_shape: ClassVar[tuple[int, int, int]] = (IMAGE_SIZE, IMAGE_SIZE, 3)
     vocabulary: ClassVar[tuple[str, ...]] = VOCABULARY
     min_visible_pixels: ClassVar[int] = 60
+    look_offset: Motion = (0.0, 0.0, 0.0)
 
     def __init__(self) -> None:
-        self.look_offset: Motion = (0.0, 0.0, 0.0)
         self._scene = Scene()
         self._model = self._scene.model
         self._data = mujoco.MjData(self._model)

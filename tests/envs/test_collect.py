@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from envs.collect import collect
+from envs.collect import BESIDE_DISTANCE, BESIDE_TURN, _shift, collect
 from envs.scroll.domain import ScrollDomain
 from world_model.shards import read_meta, read_shards, shard_path
 
@@ -88,6 +88,48 @@ def test_unknown_names_are_answered_with_the_nearest(tmp_path):
 def test_other_settings_are_not_mixed_in(data, change, message):
     with pytest.raises(ValueError, match=message):
         collect("scroll", data, **NUMBERS | change)
+
+
+def test_views_from_beside_come_with_the_same_episodes(tmp_path):
+    few = {"episodes": 2, "actions": 3, "shard_size": 2, "workers": 1}
+    collect("rooms", tmp_path / "plain", **few)
+    collect("rooms", tmp_path / "beside", **few, beside=True)
+    (plain,), (both,) = (list(read_shards(tmp_path / x)) for x in ("plain", "beside"))
+    views = both.pop("beside")
+    assert plain.keys() == both.keys()
+    for name, array in plain.items():
+        assert np.array_equal(array, both[name])
+    ends = both["frames"][:, ::4]
+    assert views.shape == ends.shape
+    assert views.dtype == np.uint8
+    # Every view is another one, but of the same place.
+    away = np.abs(views.astype(float) - ends).mean(axis=(2, 3, 4))
+    other = np.abs(ends[0, None, 0].astype(float) - ends[1]).mean(axis=(1, 2, 3))
+    assert (away > 0).all()
+    assert away.mean() < other.mean() / 2
+
+
+def test_shifts_from_the_path_are_bounded_and_one_an_episode():
+    rngs = [np.random.default_rng(i) for i in range(200)]
+    shifts = np.array([_shift(rng) for rng in rngs])
+    distance = np.hypot(shifts[:, 0], shifts[:, 1])
+    assert distance.max() <= BESIDE_DISTANCE
+    assert np.abs(shifts[:, 2]).max() <= BESIDE_TURN
+    # Uniform in the disc: three quarters lie beyond half of the radius.
+    assert np.mean(distance > BESIDE_DISTANCE / 2) == pytest.approx(0.75, abs=0.1)
+
+
+def test_views_from_beside_are_refused_where_views_cannot_be_shifted(tmp_path):
+    with pytest.raises(ValueError, match="`beside=true` needs a domain whose views"):
+        collect("scroll", tmp_path / "data", **NUMBERS, beside=True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_plain_episodes_are_not_mixed_with_others(tmp_path):
+    few = {"episodes": 1, "actions": 2, "shard_size": 1, "workers": 1}
+    collect("rooms", tmp_path / "data", **few)
+    with pytest.raises(ValueError, match="with beside=None, got true: collect into"):
+        collect("rooms", tmp_path / "data", **few, beside=True)
 
 
 def test_help_does_not_load_torch():

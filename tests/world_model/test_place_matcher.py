@@ -1,5 +1,7 @@
 """`PlaceMatcher`: learns which views show one place, and refuses a strange model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,24 @@ def test_places_and_turns_are_learned_and_read_in_unseen_episodes(tmp_path):
     assert found["elsewhere"] > 0.8
     header = log.path.read_text().splitlines()[0]
     assert header.startswith("step,loss,same_view,turned,elsewhere")
+
+
+def test_views_from_beside_are_learned_where_there_are_any(tmp_path):
+    halves = [(1.0, 0.0, 0.0), (0.0, 0.0, 180.0)]
+    data = [synthetic(count, seed) for count, seed in ((400, 0), (50, 1))]
+    # From beside, everything is seen with the opposite sign.
+    train, held_out = (replace(d, beside=-d.views) for d in data)
+    config = MatcherConfig(
+        num_steps=200, batch_size=48, learning_rate=1e-2, evaluate_every=200
+    )
+    found = {}
+    for name, walked in (("path", data[0]), ("beside", train)):
+        matcher = make_matcher(motions=halves, width=16)
+        log = Log(tmp_path / f"{name}.csv")
+        fit_matcher(matcher, [walked], held_out, config, log)
+        found[name] = scores(matcher, held_out)["beside_same_view"]
+    assert found["path"] < 0.5
+    assert found["beside"] > 0.8
 
 
 def test_a_matcher_of_another_model_is_refused(tmp_path):

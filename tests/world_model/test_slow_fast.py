@@ -100,6 +100,19 @@ def test_half_of_the_questions_are_about_what_was_written_long_before():
             assert bool(queries.known[n]) == (start == written == 11)
 
 
+def test_half_of_the_questions_are_asked_from_beside_where_there_are_views():
+    data = episodes()
+    data = replace(data, beside=data.ends + 100)
+    queries = asked(data=data)
+    beside = queries.past[:, 0].mean(dim=(1, 2, 3)) > 50
+    assert 0 < beside.sum() < len(queries)
+    # One who stands beside the path before the action stands there after it.
+    assert torch.equal(queries.past[:, 1].mean(dim=(1, 2, 3)) > 50, beside)
+    assert torch.equal(queries.target.mean(dim=(1, 2, 3)) > 50, beside)
+    # What was written was seen from the path, whence it is recalled.
+    assert (queries.recalled.abs().amax(dim=(1, 2, 3)) < 50).all()
+
+
 def test_fast_weights_are_kept_once_per_snapshot():
     queries = asked(temp_lora)
     assert not queries.known.any()

@@ -156,7 +156,7 @@ def _parts(
 
 
 def _real(episodes: LatentEpisodes, visible: Tensor, found: Tensor) -> Labelled:
-    ends = episodes.latents[:, :: episodes.chunk_length]
+    ends = episodes.ends
     return Labelled(ends.flatten(0, 1), visible.flatten(0, 1), found.flatten(0, 1))
 
 

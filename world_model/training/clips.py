@@ -11,7 +11,7 @@ Modes (shares are `ClipMix` fields):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -63,6 +63,8 @@ class LatentEpisodes:
         moved: (E, T) bool; None where nobody knows which actions were blocked.
         chunk_length: F.
         inverses: Index of the inverse action, -1 where there is none.
+        beside: Chunk ends seen from a little beside the path, by one shift an
+            episode, (E, T + 1, c, h, w) half; None where nobody looked.
     """
 
     latents: Tensor
@@ -70,6 +72,22 @@ class LatentEpisodes:
     moved: np.ndarray | None
     chunk_length: int
     inverses: np.ndarray
+    beside: Tensor | None = None
+
+    def part(self, rows: slice) -> LatentEpisodes:
+        """Some of the episodes."""
+        return replace(
+            self,
+            latents=self.latents[rows],
+            actions=self.actions[rows],
+            moved=None if self.moved is None else self.moved[rows],
+            beside=None if self.beside is None else self.beside[rows],
+        )
+
+    @property
+    def ends(self) -> Tensor:
+        """Views at chunk ends, (E, T + 1, c, h, w)."""
+        return self.latents[:, :: self.chunk_length]
 
     @property
     def min_change(self) -> float:
@@ -79,8 +97,7 @@ class LatentEpisodes:
         but for one in a hundred; blocked actions that there are none of change nothing.
         Where nobody knows which were blocked, none were.
         """
-        ends = self.latents[:, :: self.chunk_length].float()
-        change = ends.diff(dim=1).square().mean(dim=(2, 3, 4)).numpy()
+        change = self.ends.float().diff(dim=1).square().mean(dim=(2, 3, 4)).numpy()
         moved = np.ones_like(change, bool) if self.moved is None else self.moved
         blocked, free = change[~moved], change[moved]
         low = np.quantile(blocked, 0.99) if blocked.size else 0.0

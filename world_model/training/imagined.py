@@ -79,7 +79,7 @@ def _rollout(
     rng: np.random.Generator,
 ) -> Tensor:
     """Latents (M, depth, c, h, w) after the chunk ends `starts`."""
-    ends = data.latents[:, :: data.chunk_length]
+    ends = data.ends
     frames = [ends[episodes, starts - 1].float(), ends[episodes, starts].float()]
     for t in range(depth):
         done = data.actions[episodes[:, None], starts[:, None] + [t - 1, t]]

@@ -53,25 +53,30 @@ def encode_dataset(
     shards = list(read_shards(folder))
     name = f"latents-{fingerprint(autoencoder)}-{len(shards)}"
     cache = folder / f"{name}{'-mirrored' * mirrored}.pt"
-    if cache.exists():
-        latents = torch.load(cache, weights_only=True)
-    else:
-        latents = torch.cat(
-            [
-                _encode(_seen(s["frames"], mirrored), autoencoder, device)
-                for s in track(shards, description="encoding")
-            ]
-        )
-        torch.save(latents, cache)
+
+    def encoded(array: str, path: Path) -> Tensor:
+        if path.exists():
+            return torch.load(path, weights_only=True)
+        parts = [
+            _encode(_seen(s[array], mirrored), autoencoder, device)
+            for s in track(shards, description=f"encoding {array}")
+        ]
+        torch.save(torch.cat(parts), path)
+        return torch.cat(parts)
+
+    beside = None
+    if all("beside" in s for s in shards):
+        beside = encoded("beside", cache.with_stem(f"{cache.stem}-beside"))
     actions = np.concatenate([s["actions"] for s in shards]).astype(np.int64)
     if mirrored:
         actions = mirrored_actions(meta.phrases)[actions]
     return LatentEpisodes(
-        latents=latents,
+        latents=encoded("frames", cache),
         actions=actions,
         moved=_labels(shards, meta, "moved"),
         chunk_length=meta.chunk_length,
         inverses=np.array([-1 if i is None else i for i in meta.inverses]),
+        beside=beside,
     )
 
 

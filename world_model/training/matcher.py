@@ -1,4 +1,8 @@
-"""Trains the place matcher on training episodes, labelled by dead reckoning."""
+"""Trains the place matcher on training episodes, labelled by dead reckoning.
+
+Where a data set also holds views taken beside the path (`envs.collect beside=true`),
+half of all views are of these: who comes back never stands quite where he stood.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +64,12 @@ class Walks:
     Attributes:
         views: Latents at chunk ends, (E, T + 1, c, h, w) half precision.
         poses: Dead-reckoned, (E, T + 1, 3): x [m], y [m], heading [degrees].
+        beside: The same views taken from a little beside, or None.
     """
 
     views: Tensor
     poses: Tensor
+    beside: Tensor | None = None
 
 
 def train_matcher(
@@ -115,8 +121,7 @@ def walks(episodes: LatentEpisodes, motions: Sequence[Motion]) -> Walks:
     y = np.cumsum(s * forward + c * left, axis=1)
     poses = np.stack([x, y, headings], axis=-1)
     poses = np.concatenate([np.zeros_like(poses[:, :1]), poses], axis=1)
-    views = episodes.latents[:, :: episodes.chunk_length]
-    return Walks(views, torch.from_numpy(poses).float())
+    return Walks(episodes.ends, torch.from_numpy(poses).float(), episodes.beside)
 
 
 def fit_matcher(
@@ -135,10 +140,10 @@ def fit_matcher(
     for step in track(range(config.num_steps), description="place matcher"):
         data = sets[int(rng.integers(len(sets)))]
         rows = torch.from_numpy(rng.integers(len(data.views), size=config.batch_size))
-        views = with_noise(data.views[rows].float(), config.latent_noise, rng)
+        first, second = _noisy_views(data, rows, config, rng)
         poses = data.poses[rows]
         wanted = relations(poses, poses, matcher.config["motions"])
-        logits = matcher(views, views)
+        logits = matcher(first, second)
         loss = functional.cross_entropy(logits.flatten(0, 2), wanted.flatten())
         loss.backward()
         optimizer.step()
@@ -149,22 +154,51 @@ def fit_matcher(
             log.write(step=done, loss=loss.item(), **scores(matcher, held_out))
 
 
+def _noisy_views(
+    data: Walks, rows: Tensor, config: MatcherConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Views (M, T + 1, c, h, w) to be compared with others of the same row.
+
+    Where there are views from beside, every second one of the first is such, and the
+    others of the second: no view meets itself.
+    """
+    views = with_noise(data.views[rows].float(), config.latent_noise, rng)
+    if data.beside is None:
+        return views, views
+    beside = with_noise(data.beside[rows].float(), config.latent_noise, rng)
+    mask = torch.from_numpy(rng.random((*views.shape[:2], 1, 1, 1)) < 0.5)
+    return torch.where(mask, beside, views), torch.where(mask, views, beside)
+
+
 @torch.no_grad()
 def scores(matcher: PlaceMatcher, data: Walks) -> dict[str, float]:
     """Shares of pairs judged rightly, no view with itself.
 
     Returns:
         `same_view`: pairs of one place and heading; `turned`: of one place and
-        another heading; `elsewhere`: of different places.
+        another heading; `elsewhere`: of different places. The same with `beside_`
+        for views beside the path against those on it, where the data holds any; these
+        include each with its own.
     """
+    found = _judged(matcher, data.views, data, with_itself=False)
+    if data.beside is not None:
+        beside = _judged(matcher, data.beside, data, with_itself=True)
+        found |= {f"beside_{name}": share for name, share in beside.items()}
+    return found
+
+
+def _judged(
+    matcher: PlaceMatcher, first: Tensor, data: Walks, *, with_itself: bool
+) -> dict[str, float]:
     wanted = relations(data.poses, data.poses, matcher.config["motions"])
-    parts = data.views.split(64)
-    found = torch.cat([matcher(x.float(), x.float()).argmax(dim=-1) for x in parts])
-    off = ~torch.eye(wanted.shape[1], dtype=torch.bool).expand_as(wanted)
+    parts = zip(first.split(64), data.views.split(64), strict=True)
+    found = torch.cat([matcher(a.float(), b.float()).argmax(dim=-1) for a, b in parts])
+    counted = ~torch.eye(wanted.shape[1], dtype=torch.bool).expand_as(wanted)
+    counted = counted | with_itself
     kinds = {
         "same_view": wanted == ELSEWHERE + 1,
         "turned": wanted > ELSEWHERE + 1,
         "elsewhere": wanted == ELSEWHERE,
     }
     right = found == wanted
-    return {k: float(right[off & v].float().mean()) for k, v in kinds.items()}
+    return {k: float(right[counted & v].float().mean()) for k, v in kinds.items()}

@@ -84,7 +84,7 @@ def action_pairs(episodes: LatentEpisodes) -> tuple[Tensor, Tensor]:
     Returns:
         Pairs (M, 2, c, h, w) and actions (M,) int64.
     """
-    ends = episodes.latents[:, :: episodes.chunk_length]
+    ends = episodes.ends
     assert episodes.moved is not None
     moved = torch.from_numpy(episodes.moved)
     pairs = torch.stack([ends[:, :-1][moved], ends[:, 1:][moved]], dim=1)

@@ -26,6 +26,8 @@ from world_model.training.clips import LatentEpisodes
 MIN_DELAY = 4
 """Revisits in training were written at least so many chunks earlier."""
 NUM_PAST = 2
+BESIDE = 0.5
+"""Share of questions asked from beside the path, where a data set holds such views."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,20 @@ def _ask_once(
     rng: np.random.Generator,
 ) -> Queries:
     """`count` questions to each episode after chunk `written`."""
-    rows, ends = list(episodes), data.latents[:, :: data.chunk_length]
+    rows = list(episodes)
     starts = _starts(written, data.actions.shape[1], (len(rows), count), rng)
     index = np.asarray(rows)[:, None]
-    past = torch.stack([ends[index, starts - 1], ends[index, starts]], dim=2).float()
+    beside = torch.zeros(starts.shape, dtype=torch.bool)
+    if data.beside is not None:
+        beside = torch.from_numpy(rng.random(starts.shape) < BESIDE)
+
+    def seen(at: np.ndarray) -> Tensor:
+        views = data.ends[index, at]
+        if data.beside is None:
+            return views
+        return torch.where(beside[..., None, None, None], data.beside[index, at], views)
+
+    past = torch.stack([seen(starts - 1), seen(starts)], dim=2).float()
     ids = np.stack([data.actions[index, starts - 1], data.actions[index, starts]], -1)
     actions = torch.from_numpy(ids.astype(np.int64))
     answers = [
@@ -159,7 +171,7 @@ def _ask_once(
     return Queries(
         episode=torch.tensor(rows)[:, None].expand(-1, count).flatten(),
         past=past.flatten(0, 1).half(),
-        target=ends[index, starts + 1].flatten(0, 1),
+        target=seen(starts + 1).flatten(0, 1),
         actions=actions.flatten(0, 1),
         recalled=torch.stack(frames, dim=1).flatten(0, 1).half(),
         known=torch.stack(known, dim=1).flatten(),

@@ -124,13 +124,7 @@ def split(
             "is kept for validation; collect or convert more."
         )
 
-    def part(s: slice) -> LatentEpisodes:
-        moved = None if data.moved is None else data.moved[s]
-        return replace(
-            data, latents=data.latents[s], actions=data.actions[s], moved=moved
-        )
-
-    return part(slice(0, count)), part(slice(count, None))
+    return data.part(slice(0, count)), data.part(slice(count, None))
 
 
 def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:

@@ -5,7 +5,9 @@ training episodes, an outer loop trains the slow weights with the written ones f
 Where we differ: questions are about any chunk of the episode, half of them about what
 was written long before, not only about the next one; some meet no memory or that of a
 wrong episode, so that the slow weights learn when not to believe it; ordinary clips
-of slow learning are rehearsed; and the memory may recall frames instead of weights.
+of slow learning are rehearsed; the memory may recall frames instead of weights; and
+where a data set holds views from beside the path (`envs.collect beside=true`) half of
+the questions are asked from there.
 """
 
 from __future__ import annotations
