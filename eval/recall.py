@@ -157,10 +157,13 @@ def _watch(
     episodes = [Episode(seed, "") for seed in seeds]
     policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
     cache.watch(policy, envs, episodes, lambda: None)
+    first = to_model(envs[0].tour_summary.first_image[None])
+    view_bytes = 2 * policy.world_model.encode(first).numel()  # half precision
     return {
         episode.seed: {
             "write_seconds": episode.write_seconds / len(env.tour),
             "bytes": policy.memory.num_bytes,
+            "episode_bytes": view_bytes * (1 + len(env.tour)),
         }
         for episode, env in zip(episodes, envs, strict=True)
     }

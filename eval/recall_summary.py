@@ -89,14 +89,22 @@ def _rounded(value: float | None) -> float | None:
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """Per memory: seconds per written chunk, bytes, distance at the last horizon."""
+    """Per memory: what it takes and, at the last horizon, gives.
+
+    Columns: `write_seconds` per chunk, `bytes`, `share` of what the latents of all
+    chunk ends take in half precision (a memory above 1 is none), and the distance on
+    revisits and on new views.
+    """
     distance = distance_of(table)
     last = table[(table["horizon"] == table["horizon"].max())]
     last = last[(last["mode"] == "open_loop") & last["bytes"].notna()]
     last = last[~last["row"].str.contains("wrong_episode")]
     kinds = last["kind"].where(last["kind"] == NEW_VIEW, REVISIT)
     found = last.pivot_table(distance, "row", kinds, sort=False)
-    spent = last.groupby("row", sort=False)[["write_seconds", "bytes"]].mean()
+    names = ["write_seconds", "bytes", "episode_bytes"]
+    spent = last.groupby("row", sort=False)[names].mean()
+    spent["share"] = spent["bytes"] / spent["episode_bytes"]
+    spent = spent.drop(columns="episode_bytes")
     return spent.join(found.add_prefix(f"{distance}_")).round(5).reset_index()
 
 
@@ -125,20 +133,28 @@ def plot_delays(table: pd.DataFrame, path: Path) -> None:
 
 
 def plot_costs(spent: pd.DataFrame, path: Path) -> None:
-    """Distance of revisits over write time; the size of a point: memory's bytes."""
+    """Distance of revisits over write time and over memory."""
     import seaborn as sns
 
-    grid = sns.relplot(
-        spent,
-        x="write_seconds",
-        y=next(c for c in spent if c.endswith(f"_{REVISIT}")),
-        hue="row",
-        size="bytes",
-        sizes=(30, 300),
-        height=4,
+    names = {"write_seconds": "write [s / chunk]", "share": "memory / latents"}
+    distance = next(c for c in spent if c.endswith(f"_{REVISIT}"))
+    long = spent.rename(columns=names).melt(
+        ["row", distance], list(names.values()), var_name="cost", value_name="spent"
     )
-    grid.set(xlabel="write [s / chunk]")
-    grid.set(xscale="symlog")
+    grid = sns.relplot(
+        long,
+        x="spent",
+        y=distance,
+        hue="row",
+        col="cost",
+        s=90,
+        height=3.5,
+        facet_kws={"sharex": False},
+    )
+    grid.set_titles("{col_name}")
+    grid.set(xscale="symlog", xlabel="")
+    # What lies beyond could as well have kept the episode itself.
+    grid.axes.flat[-1].axvline(1, color="grey", linestyle="--")
     _save(grid, path)
 
 

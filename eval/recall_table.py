@@ -27,7 +27,14 @@ def print_recall(
         title=f"recall, open loop, {horizon} imagined [95 %]", title_justify="left"
     )
     table.add_column("memory")
-    for heading in ("gap closed", "jittered", "new views dB", "s/chunk", "kB"):
+    for heading in (
+        "gap closed",
+        "jittered",
+        "new views dB",
+        "s/chunk",
+        "kB",
+        "of raw",
+    ):
         table.add_column(heading, justify="right")
     for _, cost in spent.iterrows():
         lines = kept[kept["row"] == cost["row"]]
@@ -38,6 +45,7 @@ def print_recall(
             _cell(lines, EXACT, NEW_VIEW, "psnr_gain"),
             f"{cost['write_seconds']:.3f}",
             f"{cost['bytes'] / 1000:,.0f}",
+            f"{cost['share']:.2g}",
         )
     (console or Console()).print(table)
 

@@ -56,6 +56,7 @@ def lines(seeds: list[int]) -> pd.DataFrame:
                 "ssim": 0.5,
                 "src": 0.5,
                 "bytes": 10.0 if row == "memory" else None,
+                "episode_bytes": 40.0 if row == "memory" else None,
                 "write_seconds": 0.1 if row == "memory" else None,
             }
             for row, value in lpips.items()
@@ -131,6 +132,7 @@ def test_the_printed_table_says_what_is_won_what_is_lost_and_what_it_costs() -> 
         "-1.50 [-1.50, -1.50]",
         "0.100",
         "0",
+        "0.25",
     ]
 
 
@@ -169,6 +171,7 @@ def test_costs_name_what_a_memory_takes_and_gives() -> None:
     assert spent.loc["memory"].to_dict() == {
         "write_seconds": 0.1,
         "bytes": 10.0,
+        "share": 0.25,
         "lpips_revisit": 0.2,
         "lpips_new_view": 0.2,
     }
