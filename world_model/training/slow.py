@@ -129,14 +129,17 @@ def split(
 
 def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
     """The episodes of both."""
-    moved = None
+    moved, beside = None, None
     if a.moved is not None and b.moved is not None:
         moved = np.concatenate([a.moved, b.moved])
+    if a.beside is not None and b.beside is not None:
+        beside = torch.cat([a.beside, b.beside])
     return replace(
         a,
         latents=torch.cat([a.latents, b.latents]),
         actions=np.concatenate([a.actions, b.actions]),
         moved=moved,
+        beside=beside,
     )
 
 
