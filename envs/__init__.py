@@ -19,6 +19,12 @@ for _task, _name in (
         entry_point="envs.memory_task_env:MemoryTaskEnv",
         kwargs={"domain": "tabletop", "task": _name},
     )
+for _domain in ("Fetch", "Point"):
+    gymnasium.register(
+        id=f"SlowFast/{_domain}Reach-v0",
+        entry_point="envs.goal_task_env:GoalTaskEnv",
+        kwargs={"domain": _domain.lower(), "task": "reach"},
+    )
 gymnasium.register(
     id="SlowFast/WorldModel-v0", entry_point="envs.world_model_env:WorldModelEnv"
 )

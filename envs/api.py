@@ -28,7 +28,7 @@ robot stays at its place; compares by value."""
 class Transition:
     """One executed action and the frames (F, H, W, C) uint8 it produced."""
 
-    action: int
+    action: int | list[float]
     frames: np.ndarray
 
 

@@ -12,19 +12,23 @@ shift an episode: from these a model learns what two views of one place may diff
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import hydra
 import numpy as np
 from omegaconf import DictConfig
 
-from envs.domains import domain_class, make_domain
-from envs.lattice import path_to, reachable
+from envs.domains import (
+    GOAL_DOMAINS,
+    any_domain_class,
+    domain_class,
+    goal_domain_class,
+)
+from envs.recording import record_both, record_episode, record_vectors
 from envs.splits import SPLITS, episode_rng
 from world_model.errors import unknown_name
 from world_model.shards import (
@@ -34,14 +38,6 @@ from world_model.shards import (
     write_meta,
     write_shard,
 )
-
-if TYPE_CHECKING:  # importing it loads torch: `--help` would take seconds
-    from envs.api import Domain, Node
-    from world_model.phrase_space import Motion
-
-EXPLORATION = 0.15  # share of actions that ignore the purpose
-BESIDE_DISTANCE, BESIDE_TURN = 0.12, 5.0
-"""The largest shifts of views beside the path [m, degrees]."""
 
 
 @hydra.main(config_path="../configs", config_name="collect", version_base="1.3")
@@ -94,7 +90,7 @@ def collect(
     )
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    if beside and domain_class(domain).look_offset is None:
+    if beside and getattr(any_domain_class(domain), "look_offset", None) is None:
         raise ValueError(
             f"`beside=true` needs a domain whose views can be shifted, got {domain}: "
             "leave it away."
@@ -128,9 +124,13 @@ def collect_shard(
     beside: bool = False,
 ) -> int:
     """Records one shard and returns its number of frames."""
-    simulator = make_domain(domain)
+    simulator: Any = any_domain_class(domain)()
     seeds = range(index * size, (index + 1) * size)
-    record = record_both if beside else record_episode
+    record: Callable[..., dict[str, np.ndarray]] = record_episode
+    if beside:
+        record = record_both
+    if domain in GOAL_DOMAINS:
+        record = record_vectors
     try:
         rows = [record(simulator, episode_rng(split, s), actions) for s in seeds]
     finally:
@@ -138,101 +138,6 @@ def collect_shard(
     arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     write_shard(output, index, arrays)
     return int(np.prod(arrays["frames"].shape[:2]))
-
-
-def record_episode(
-    domain: Domain,
-    rng: np.random.Generator,
-    num_actions: int,
-    *,
-    watch: Callable[[], None] = lambda: None,
-) -> dict[str, np.ndarray]:
-    """One episode in a new layout; the arrays of `world_model.shards`.
-
-    Args:
-        domain: The simulator.
-        rng: Draws layout, start and actions.
-        num_actions: T.
-        watch: Called at rest, before the first and after every action.
-    """
-    domain.reset(rng)
-    nodes = reachable(domain, domain.node) if domain.travels else []
-    if nodes:
-        domain.place(nodes[rng.integers(len(nodes))])
-    frames = [domain.render()[None]]
-    labels = [_labels(domain)]
-    positions = [domain.positions()]
-    watch()
-    actions, moved = [], []
-    plan: list[int] = []
-    for _ in range(num_actions):
-        action, plan = _next_action(domain, nodes, plan, rng)
-        before = domain.node
-        frames.append(domain.execute(action))
-        actions.append(action)
-        moved.append(domain.node != before)
-        labels.append(_labels(domain))
-        positions.append(domain.positions())
-        watch()
-    visible, found = (np.stack(x) for x in zip(*labels, strict=True))
-    row = {
-        "frames": np.concatenate(frames),
-        "actions": np.array(actions, np.int16),
-        "moved": np.array(moved),
-        "visible": visible,
-        "found": found,
-    }
-    known = [p for p in positions if p is not None]
-    return row | ({"positions": np.stack(known)} if known else {})
-
-
-def record_both(
-    domain: Domain, rng: np.random.Generator, num_actions: int
-) -> dict[str, np.ndarray]:
-    """The same episode with the views at rest also taken from beside the path.
-
-    The shift is one for the whole episode, as if the robot had walked there: uniform
-    in a disc of `BESIDE_DISTANCE`, turned by up to `BESIDE_TURN`.
-    """
-    shift = _shift(rng.spawn(1)[0])  # a source of its own: the episode stays the same
-    views: list[np.ndarray] = []
-
-    def look() -> None:
-        with domain.looking_from_beside(shift):
-            views.append(domain.render())
-
-    return record_episode(domain, rng, num_actions, watch=look) | {
-        "beside": np.stack(views)
-    }
-
-
-def _shift(rng: np.random.Generator) -> Motion:
-    distance = BESIDE_DISTANCE * math.sqrt(rng.random())
-    angle = rng.uniform(0, 2 * math.pi)
-    turn = rng.uniform(-BESIDE_TURN, BESIDE_TURN)
-    return distance * math.cos(angle), distance * math.sin(angle), turn
-
-
-def _next_action(
-    domain: Domain, nodes: list[Node], plan: list[int], rng: np.random.Generator
-) -> tuple[int, list[int]]:
-    if rng.random() < EXPLORATION:
-        return int(rng.integers(domain.action_space.n)), []
-    while not plan and not domain.travels:
-        plan = domain.errand(rng)
-    while not plan:
-        goal = nodes[rng.integers(len(nodes))]
-        plan = path_to(domain, domain.node, [goal]) or []
-    return plan[0], plan[1:]
-
-
-def _labels(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
-    names = domain.vocabulary
-    present = set(domain.objects)
-    segmented = domain.segment_objects()
-    pixels = [segmented.get(n, 0) for n in names]
-    found = [n in present and domain.found(n) for n in names]
-    return np.array(pixels, np.int32), np.array(found)
 
 
 def _check_positive(**numbers: int) -> None:
@@ -264,7 +169,7 @@ def _settings(meta: ShardMeta) -> dict[str, object]:
     """What all shards of a data set must share."""
     named = ("split", "actions", "shard_size", "beside")
     stored = {x: meta.provenance.get(x) for x in named}
-    shared = ("domain", "chunk_length", "phrases", "objects")
+    shared = ("domain", "chunk_length", "phrases", "objects", "bounds")
     return {name: getattr(meta, name) for name in shared} | stored
 
 
@@ -273,19 +178,35 @@ def _meta(
 ) -> ShardMeta:
     from world_model.provenance import provenance
 
-    cls = domain_class(domain)
     settings = {"split": split, "actions": str(actions), "shard_size": str(shard_size)}
     if beside:  # data sets of old do not name it
         settings["beside"] = "true"
+    kind = any_domain_class(domain)
     return ShardMeta(
         domain=domain,
-        chunk_length=cls.chunk_length,
-        phrases=cls.action_space.phrases,
-        inverses=cls.action_space.inverses,
-        objects=cls.vocabulary,
+        chunk_length=kind.chunk_length,
         provenance=provenance() | settings,
-        motions=cls.action_space.motions,
+        **(_vectors(domain) if domain in GOAL_DOMAINS else _phrases(domain)),
     )
+
+
+def _phrases(domain: str) -> dict[str, Any]:
+    """What `ShardMeta` says of actions that are phrases."""
+    space = domain_class(domain).action_space
+    return {
+        "phrases": space.phrases,
+        "inverses": space.inverses,
+        "objects": domain_class(domain).vocabulary,
+        "motions": space.motions,
+    }
+
+
+def _vectors(domain: str) -> dict[str, Any]:
+    """What `ShardMeta` says of actions that are vectors."""
+    space = goal_domain_class(domain).action_space
+    bounds = zip(space.low.tolist(), space.high.tolist(), strict=True)
+    nothing: dict[str, Any] = dict.fromkeys(("phrases", "inverses", "objects"), ())
+    return nothing | {"labels": (), "bounds": tuple(bounds)}
 
 
 if __name__ == "__main__":

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from envs.api import Node, Transition
+from envs.api import Domain, Node, Transition
 from envs.domains import domain_class
 from envs.splits import episode_rng
+from envs.task_env import Measures, TaskEnv
 from envs.tasks import GOALS, Challenge, Tour, check_fits, find_task
-from envs.words_space import WordsSpace
+from envs.words_space import WORDS
 from world_model.errors import unknown_name
 
 MIN_RIVALS = 3
 """Goals, the true one too, that must be equally possible where a test starts."""
 _MAX_ATTEMPTS = 100
-_WORDS = WordsSpace(max_length=160, charset="abcdefghijklmnopqrstuvwxyz ")
 
 
-@dataclass(frozen=True)
-class Measures:
-    """What evaluation may know of an episode and a policy may not.
-
-    Attributes:
-        optimum: Fewest actions from the start of the test to the goal.
-        distance: Straight distance to the nearest goal pose now [m].
-        success: Simulator truth, now.
-        delay: Actions between the last sight of the goal on the tour and the test;
-            None where the goal is not an object.
-        distances: How far each object is from where it belongs [m], by name; empty
-            where the task moves none.
-        subgoals: Which parts of the goal have been reached; empty if it has none.
-    """
-
-    optimum: int
-    distance: float
-    success: bool
-    delay: int | None
-    distances: dict[str, float] = field(default_factory=dict)
-    subgoals: tuple[bool, ...] = ()
-
-
-class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
+class MemoryTaskEnv(TaskEnv):
     """A task on a domain.
 
     `reset` draws a layout, drives the scripted tour (kept in `tour`), moves the
@@ -54,9 +29,7 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
     The budget is the optimum plus two actions. It must not be shown to policies, for
     it tells how far the goal is: they are given `steps_left`.
 
-    Observations: "image" uint8 (H, W, C), "instruction" str and, where the task
-    shows one, "goal_image". `info` holds "chunk", the frames (F, H, W, C) of the
-    action, and "success"; nothing that could stand for memory.
+    Observations and `info` are those of `TaskEnv`.
 
     Args:
         domain: Name of the domain.
@@ -67,10 +40,7 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
         render_mode: "rgb_array" or None.
     """
 
-    metadata: dict[str, Any] = {
-        "render_modes": ["rgb_array"],
-        "render_fps": 8,
-    }
+    domain: Domain
 
     def __init__(
         self,
@@ -84,15 +54,16 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
             raise unknown_name("goal", goal, GOALS)
         if render_mode not in (None, "rgb_array"):
             raise unknown_name("render_mode", render_mode, ["rgb_array"])
+        made = domain_class(domain)
         self.task = find_task(task)
-        check_fits(self.task, domain_class(domain))
-        self.domain = domain_class(domain)()
+        check_fits(self.task, made)
+        self.domain = made()
         self.split = split
         self.goal = goal
         self.render_mode = render_mode
         self.action_space = self.domain.action_space
         image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
-        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": _WORDS}
+        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": WORDS}
         if self.task.shows_image or goal == "given_image":
             entries["goal_image"] = image
         self.observation_space = spaces.Dict(entries)
@@ -165,10 +136,16 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
             subgoals=self.challenge.subgoals(self.domain),
         )
 
+    def path(self) -> list[int]:
+        """See `TaskEnv.path`; fewest actions on the lattice."""
+        path = self.challenge.path(self.domain, self.domain.node)
+        assert path is not None  # the test was accepted because there is one
+        return path
+
     def _begin_tour(self) -> None:
         self.tour: tuple[Transition, ...] = ()
         self.tour_states: tuple[Any, ...] = ()
-        self._first_image = self.domain.render()
+        self.first_image = self.domain.render()
         self._nodes: tuple[Node, ...] = (self.domain.node,)
         self._seen = [[self.domain.segment_objects()]]
 
@@ -179,7 +156,7 @@ class MemoryTaskEnv(gymnasium.Env[dict[str, Any], np.int64]):
             pixels = [[frame[name] for frame in chunk] for chunk in self._seen]
             shown[name] = sum(n >= large for chunk in pixels for n in chunk)
             unseen[name] = _trailing_zeros([max(chunk) for chunk in pixels])
-        return Tour(self._nodes, self._first_image, shown, unseen)
+        return Tour(self._nodes, self.first_image, shown, unseen)
 
     def _open_test(self, rng: np.random.Generator) -> bool:
         starts = self.domain.start_nodes(self.tour_summary.nodes)

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from envs.api import Domain
-from envs.domains import make_domain
+from envs.domains import any_domain_class
 from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
 from world_model.frames import to_model
@@ -25,7 +24,7 @@ class SimulatorModel(WorldModel):
     privileged: ClassVar[bool] = True
 
     def __init__(self, domain: str, *, codec: WorldModel | None = None) -> None:
-        self.simulator: Domain = make_domain(domain)
+        self.simulator: Any = any_domain_class(domain)()
         self.codec = codec
         self.action_space = self.simulator.action_space
         self.chunk_length = self.simulator.chunk_length
@@ -60,7 +59,7 @@ class SimulatorModel(WorldModel):
             )
         assert context.state is not None
         rows = [
-            [self._simulate(s, int(a), all_frames) for s, a in zip(ss, aa, strict=True)]
+            [self._simulate(s, a, all_frames) for s, a in zip(ss, aa, strict=True)]
             for ss, aa in zip(context.state, actions.tolist(), strict=True)
         ]
         frames = torch.stack([torch.stack([f for f, _ in row]) for row in rows])
@@ -68,7 +67,7 @@ class SimulatorModel(WorldModel):
         return Prediction(self.encode(frames), states)
 
     def _simulate(
-        self, state: Any, action: int, all_frames: bool
+        self, state: Any, action: Any, all_frames: bool
     ) -> tuple[Tensor, Any]:
         self.simulator.set_state(state)
         chunk = self.simulator.execute(action, render=all_frames)

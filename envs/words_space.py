@@ -16,6 +16,10 @@ class WordsSpace(spaces.Text):
     """
 
 
+WORDS = WordsSpace(max_length=160, charset="abcdefghijklmnopqrstuvwxyz ")
+"""Instructions of all tasks."""
+
+
 @create_shared_memory.register(WordsSpace)
 def _refuse_shared_memory(*arguments: Any, **options: Any) -> NoReturn:
     raise TypeError(

@@ -21,6 +21,7 @@ from world_model.policy_api import Objective, Planner, Policy
 
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
+    from envs.task_env import TaskEnv
     from eval.episode_metric import EpisodeMetric
     from eval.planner_suite.budget import Budget
     from world_model.classifier import GoalClassifier
@@ -54,7 +55,7 @@ class Parts:
     """
 
     policy: Policy
-    make_env: Callable[[], MemoryTaskEnv]
+    make_env: Callable[[], TaskEnv]
     memory: Memory | None = None
     world_model: MeteredWorldModel | None = None
     objective: Objective | None = None
@@ -114,10 +115,10 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     Raises:
         ValueError: If a part cannot be made; a plug-in's error names the plug-in.
     """
-    from envs.memory_task_env import MemoryTaskEnv
+    from envs.make_task_env import make_task_env
 
-    def make_env() -> MemoryTaskEnv:
-        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
+    def make_env() -> TaskEnv:
+        return make_task_env(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
 
     metrics = build_metrics(cfg)
     if "planner" not in cfg.planner:
@@ -129,6 +130,23 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     policy = make_part("planner", cfg.planner, Policy, model, memory, planner)
     device = str(getattr(model.inner, "device", "cpu"))
     return Parts(policy, make_env, memory, model, objective, device, metrics)
+
+
+def tour_env(cfg: DictConfig) -> MemoryTaskEnv:
+    """An environment whose episodes begin with a tour.
+
+    Raises:
+        ValueError: If the task has none.
+    """
+    from envs.domains import GOAL_DOMAINS
+    from envs.memory_task_env import MemoryTaskEnv
+
+    if cfg.task.domain in GOAL_DOMAINS:
+        raise ValueError(
+            f"`suite={cfg.suite}` needs a task with a tour, got {cfg.task.name}: "
+            "choose another task."
+        )
+    return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
 
 
 def build_policy(cfg: DictConfig) -> Policy:
@@ -318,9 +336,9 @@ def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
 
 def _check_actions(model: WorldModel, cfg: DictConfig) -> None:
     """Refuses a model of one's own that was made for another domain."""
-    from envs.domains import domain_class
+    from envs.domains import any_domain_class
 
-    domain = domain_class(cfg.task.domain)
+    domain = any_domain_class(cfg.task.domain)
     theirs = (domain.action_space, domain.chunk_length)
     if (model.action_space, model.chunk_length) != theirs:
         raise ValueError(
@@ -337,9 +355,9 @@ def _check_latents(
     """Refuses a classifier of other latents than the model's."""
     import torch
 
-    from envs.domains import domain_class
+    from envs.domains import any_domain_class
 
-    height, width, channels = domain_class(cfg.task.domain).frame_shape
+    height, width, channels = any_domain_class(cfg.task.domain).frame_shape
     device = getattr(model, "device", "cpu")
     latents = model.encode(torch.zeros(1, channels, height, width, device=device))
     size = classifier.config["latent_size"]

@@ -172,9 +172,11 @@ def check_comparable(records: dict[str, RunRecord]) -> None:
 
 def _certify(cfg: DictConfig) -> dict[str, Any]:
     """Opens all records, then runs what is missing: bad input shows at once."""
+    from envs.domains import domain_class
     from envs.tasks import find_task
     from eval.session import Session
 
+    domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     floors = find_task(cfg.task.kind).floors
     runs = {name: [f"planner={name}"] for name in floors}
     if not cfg.simulator:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from envs.api import Transition
-from envs.memory_task_env import Measures, MemoryTaskEnv
+from envs.task_env import Measures, TaskEnv
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Observation, Policy
@@ -27,7 +27,7 @@ class Episode:
         instruction: The goal in words.
         measures: Simulator truth at the end.
         steps: Actions executed in the test.
-        actions: Those actions.
+        actions: Those actions, numbers of phrases or vectors.
         frames: Views at the start of the test and after every action, (H, W, C).
         plan_seconds: Time of every decision.
         plan_calls: Denoiser calls of every decision.
@@ -42,7 +42,7 @@ class Episode:
     instruction: str
     measures: Measures | None = None
     steps: int = 0
-    actions: list[int] = field(default_factory=list)
+    actions: list[int | list[float]] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     plan_seconds: list[float] = field(default_factory=list)
     plan_calls: list[float] = field(default_factory=list)
@@ -78,9 +78,7 @@ class Episode:
         }
 
 
-Watch = Callable[
-    [Policy, Sequence[MemoryTaskEnv], list[Episode], Callable[[], None]], None
-]
+Watch = Callable[[Policy, Sequence[TaskEnv], list[Episode], Callable[[], None]], None]
 """Shows tours to a policy, see `watch_tours`."""
 
 Limit = Callable[[int], AbstractContextManager[None]]
@@ -89,7 +87,7 @@ Limit = Callable[[int], AbstractContextManager[None]]
 
 def run_episodes(
     policy: Policy,
-    envs: Sequence[MemoryTaskEnv],
+    envs: Sequence[TaskEnv],
     seeds: Sequence[int],
     *,
     num_calls: Callable[[], int] = lambda: 0,
@@ -118,7 +116,7 @@ def run_episodes(
         Episode(seed, words)
         for seed, words in zip(seeds, goal.instructions, strict=True)
     ]
-    policy.reset(np.stack([e.tour_summary.first_image for e in envs]), seeds)
+    policy.reset(np.stack([e.first_image for e in envs]), seeds)
     (watch or watch_tours)(policy, envs, episodes, on_step)
     policy.relocate(np.stack([s["image"] for s in starts]))
     on_test(episodes)
@@ -130,12 +128,12 @@ def run_episodes(
 
 def watch_tours(
     policy: Policy,
-    envs: Sequence[MemoryTaskEnv],
+    envs: Sequence[TaskEnv],
     episodes: list[Episode],
     on_step: Callable[[], None],
 ) -> None:
     """Tells the policy of all tours, step by step; shorter ones wait at the end."""
-    before = np.stack([e.tour_summary.first_image for e in envs])
+    before = np.stack([e.first_image for e in envs])
     for t in range(max(len(e.tour) for e in envs)):
         steps = [e.tour[t] if t < len(e.tour) else None for e in envs]
         states = None
@@ -147,7 +145,7 @@ def watch_tours(
 
 def _run_tests(
     policy: Policy,
-    envs: Sequence[MemoryTaskEnv],
+    envs: Sequence[TaskEnv],
     starts: list[dict[str, Any]],
     goal: Goal,
     episodes: list[Episode],
@@ -168,10 +166,11 @@ def _run_tests(
             if not active[i]:
                 steps.append(None)
                 continue
-            obs, _, terminated, truncated, info = env.step(int(actions[i]))
-            steps.append(Transition(int(actions[i]), info["chunk"]))
+            action = actions[i].tolist()
+            obs, _, terminated, truncated, info = env.step(actions[i])
+            steps.append(Transition(action, info["chunk"]))
             episodes[i].steps += 1
-            episodes[i].actions.append(int(actions[i]))
+            episodes[i].actions.append(action)
             episodes[i].frames.append(obs["image"])
             if terminated or truncated:
                 episodes[i].measures = env.measure()
@@ -183,7 +182,7 @@ def _run_tests(
 
 def _decide(
     policy: Policy,
-    envs: Sequence[MemoryTaskEnv],
+    envs: Sequence[TaskEnv],
     images: np.ndarray,
     goal: Goal,
     active: np.ndarray,
@@ -224,10 +223,12 @@ def _tell(
             for s, image in zip(steps, before, strict=True)
         ]
     )
-    actions = torch.tensor([0 if s is None else s.action for s in steps])
+    actions = _told([None if s is None else s.action for s in steps])
     images = to_model(before)[:, None]
     chunk = Chunk(
-        context=Context(actions=actions.new_zeros(len(steps), 0), frames=images),
+        context=Context(
+            actions=actions.new_zeros(len(steps), 0, *actions.shape[1:]), frames=images
+        ),
         actions=actions,
         frames=to_model(frames),
         active=torch.tensor([s is not None for s in steps]),
@@ -241,7 +242,15 @@ def _tell(
     return frames[:, -1]
 
 
-def _states(policy: Policy, envs: Sequence[MemoryTaskEnv]) -> tuple[Any, ...] | None:
+def _told(actions: Sequence[int | list[float] | None]) -> torch.Tensor:
+    """Actions (B,) or (B, A) as models are told them, zeros where there is none."""
+    done = torch.tensor([a for a in actions if a is not None])
+    told = done.new_zeros(len(actions), *done.shape[1:])
+    told[[a is not None for a in actions]] = done
+    return told
+
+
+def _states(policy: Policy, envs: Sequence[TaskEnv]) -> tuple[Any, ...] | None:
     if not policy.privileged:
         return None
     return tuple(env.domain.get_state() for env in envs)

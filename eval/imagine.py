@@ -8,11 +8,12 @@ the simulator, which is then put back.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from envs.memory_task_env import MemoryTaskEnv
+from envs.task_env import TaskEnv
 from planners.mpc import MPCPolicy
 from world_model.frames import to_env
 
@@ -22,7 +23,7 @@ class Imagined:
     """One imagined path beside the truth.
 
     Attributes:
-        actions: (T,).
+        actions: (T,) or (T, A).
         real: (T * F, H, W, C) uint8, from the simulator.
         imagined: Like `real`, decoded from open-loop latents; for videos and cuts.
         key_frames: (T, H, W, C), the same path imagined in the key-frame form that
@@ -43,16 +44,18 @@ class Imagined:
 
 
 def imagine_paths(
-    policy: MPCPolicy, envs: list[MemoryTaskEnv], seeds: list[int]
+    policy: MPCPolicy, envs: list[TaskEnv], seeds: list[int]
 ) -> list[Imagined]:
     """Imagines each episode's shortest path with the policy's memory.
 
     Memory is only read. Paths of different lengths are padded for the batch and cut
     afterwards.
     """
-    paths = [_shortest(env) for env in envs]
+    paths = [env.path() for env in envs]
     longest = max(map(len, paths))
-    padded = torch.tensor([p + [p[-1]] * (longest - len(p)) for p in paths])
+    padded = torch.from_numpy(
+        np.array([p + [p[-1]] * (longest - len(p)) for p in paths])
+    )
     videos = _rollout(policy, envs, padded, seeds, all_frames=True)
     key_frames = _rollout(policy, envs, padded, seeds, all_frames=False)
     results = []
@@ -68,7 +71,7 @@ def imagine_paths(
 
 def _rollout(
     policy: MPCPolicy,
-    envs: list[MemoryTaskEnv],
+    envs: list[TaskEnv],
     actions: torch.Tensor,
     seeds: list[int],
     *,
@@ -85,13 +88,7 @@ def _rollout(
     return to_env(rollout.frames[:, 0].flatten(1, 2))
 
 
-def _shortest(env: MemoryTaskEnv) -> list[int]:
-    path = env.challenge.path(env.domain, env.domain.node)
-    assert path is not None  # the test was accepted because there is one
-    return path
-
-
-def _execute(env: MemoryTaskEnv, path: list[int]) -> np.ndarray:
+def _execute(env: TaskEnv, path: list[Any]) -> np.ndarray:
     """Frames of a path in the simulator, which is put back afterwards."""
     state = env.domain.get_state()
     frames = np.concatenate([env.domain.execute(action) for action in path])

@@ -23,7 +23,7 @@ from rich.progress import track
 from torch import Tensor
 
 from envs.memory_task_env import MemoryTaskEnv
-from eval.build import Parts, build, other_memory
+from eval.build import Parts, build, other_memory, tour_env
 from eval.evaluate import Episode
 from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen
@@ -50,6 +50,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     recall_pairs.csv, recall_costs.csv, two plots and run.json. A killed run continues
     after its last whole batch of episodes.
     """
+    tour_env(cfg).close()  # refuses tasks without a tour before long work
     configs = {row: _config(overrides, row) for row in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
     caches = {
@@ -121,7 +122,7 @@ def _run_batch(
     seeds: list[int],
 ) -> list[dict[str, Any]]:
     first = next(iter(runs.values()))
-    envs = [first.make_env() for _ in seeds]
+    envs = [tour_env(cfg) for _ in seeds]
     lines = []
     try:
         queries = [_ask(env, seed, cfg) for env, seed in zip(envs, seeds, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from envs.memory_task_env import MemoryTaskEnv
+from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
@@ -111,7 +111,7 @@ class Session:
 
     def _run_batch(
         self,
-        envs: list[MemoryTaskEnv],
+        envs: list[TaskEnv],
         seeds: list[int],
         on_step: Callable[[], None],
     ) -> list[Episode]:
@@ -135,7 +135,7 @@ class Session:
         )
 
     def _imagine(
-        self, policy: MPCPolicy, envs: list[MemoryTaskEnv], episodes: list[Episode]
+        self, policy: MPCPolicy, envs: list[TaskEnv], episodes: list[Episode]
     ) -> None:
         """Scores the shortest path imagined open loop, and keeps it for videos."""
         paths = imagine_paths(policy, envs, [e.seed for e in episodes])

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from envs.memory_task_env import MemoryTaskEnv
+from envs.task_env import TaskEnv
 from eval.build import weights
 from eval.evaluate import Episode, watch_tours
 from eval.plugin_code import plugin_code
@@ -66,7 +66,7 @@ class TourCache:
     def watch(
         self,
         policy: Policy,
-        envs: Sequence[MemoryTaskEnv],
+        envs: Sequence[TaskEnv],
         episodes: list[Episode],
         on_step: Callable[[], None],
     ) -> None:
@@ -91,12 +91,12 @@ class TourCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda file: torch.save(kept, file))
 
-    def _digest(self, envs: Sequence[MemoryTaskEnv], episodes: list[Episode]) -> str:
+    def _digest(self, envs: Sequence[TaskEnv], episodes: list[Episode]) -> str:
         digest = hashlib.sha256(canonical_json(dict(self.identity)).encode())
         for env, episode in zip(envs, episodes, strict=True):
             digest.update(str(episode.seed).encode())
             for step in env.tour:
-                digest.update(bytes([step.action]))
+                digest.update(repr(step.action).encode())
                 digest.update(step.frames.tobytes())
         return digest.hexdigest()[:16]
 

@@ -63,7 +63,9 @@ class GraphSearchPlanner(SearchPlanner):
         at_least(1, depth=depth, width=width)
         super().__init__(world_model, objective, longest=depth, action_cost=action_cost)
         self._motions = motions_of(
-            world_model.action_space, "graph_search", instead="use planner=mpc_beam"
+            world_model.action_space,
+            "graph_search",
+            instead="use planner=mpc_beam, for vectors planner/optimizer=icem",
         )
         self.width = width
         self.min_change = min_change

@@ -7,6 +7,7 @@ shard with E episodes of T actions and F frames per action:
 |---|---|---|
 | frames | (E, 1 + T*F, H, W, C) uint8 | first frame, then F per action |
 | actions | (E, T) int16 | index into the phrases of `meta.json` |
+| or actions | (E, T, A) float32 | vectors within the bounds of `meta.json` |
 | moved | (E, T) bool | False where an action was blocked |
 | visible | (E, T + 1, O) int32 | pixels of each nameable object, at chunk ends |
 | found | (E, T + 1, O) bool | the success test of "go to <object>", at chunk ends |
@@ -31,6 +32,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+Bounds = tuple[tuple[float, float], ...]
+"""Least and largest value of every number of an action that is a vector."""
 LABELS = ("moved", "visible", "found")
 """All labels that shards may hold."""
 
@@ -48,6 +51,7 @@ class ShardMeta:
         provenance: Code revision, library versions, seeds.
         motions: How each action moves, or None; see `PhraseSpace`.
         labels: Which of `LABELS` every shard holds.
+        bounds: Of actions that are vectors, which have no phrases; else None.
     """
 
     domain: str
@@ -58,6 +62,7 @@ class ShardMeta:
     provenance: dict[str, Any]
     motions: tuple[tuple[float, float, float], ...] | None = None
     labels: tuple[str, ...] = LABELS
+    bounds: Bounds | None = None
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -135,8 +140,9 @@ def meta_of(fields: dict[str, Any]) -> ShardMeta:
     lists = {n: tuple(fields[n]) for n in ("phrases", "inverses", "objects")}
     if "labels" in fields:  # data sets of old hold all
         lists["labels"] = tuple(fields["labels"])
-    if fields.get("motions"):
-        lists["motions"] = tuple(map(tuple, fields["motions"]))
+    for name in ("motions", "bounds"):
+        if fields.get(name):
+            lists[name] = tuple(map(tuple, fields[name]))
     return ShardMeta(**fields | lists)
 
 

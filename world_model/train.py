@@ -76,8 +76,7 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.diffusion.denoiser import VideoDenoiser
     from world_model.shards import read_meta
-    from world_model.text.encoder import embed_phrases
-    from world_model.text.phrases import PARAPHRASES
+    from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.latents import encode_dataset, has_mirror
     from world_model.training.slow import SlowConfig, train_slow
@@ -85,11 +84,10 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
-    phrases = read_meta(data).phrases
-    wordings = [embed_phrases(PARAPHRASES.get(p, (p,))) for p in phrases]
+    meta = read_meta(data)
     fields = plain(cfg.slow)
     if fields["mirror"] is None:
-        fields["mirror"] = has_mirror(phrases)
+        fields["mirror"] = has_mirror(meta.phrases)
     mix = ClipMix(**fields.pop("mix", {}))
     config = SlowConfig(**fields, mix=mix)
     set_seed(config.seed)
@@ -99,7 +97,8 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     mirrored = None
     if config.mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
-    train_slow(denoiser, episodes, wordings, output, config, mirrored=mirrored)
+    codes = ActionCodes.of(meta, episodes)
+    train_slow(denoiser, episodes, codes, output, config, mirrored=mirrored)
 
 
 def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
@@ -111,8 +110,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.diffusion.denoiser import VideoDenoiser
     from world_model.memory.build import build_memory
     from world_model.shards import read_meta
-    from world_model.text.encoder import embed_phrases
-    from world_model.text.phrases import PARAPHRASES
+    from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.export import with_denoiser
     from world_model.training.latents import encode_dataset, encoder_fingerprint
@@ -126,6 +124,11 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
     meta, min_change = read_meta(data), episodes.min_change
+    if meta.bounds is not None:
+        raise ValueError(
+            f"`stage=slow_fast` needs actions that are phrases, got {data} of vectors: "
+            "leave the stage out."
+        )
     encoder = encoder_fingerprint(autoencoder)
 
     def make_memory(network: VideoDenoiser) -> Memory:
@@ -135,8 +138,8 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     fields = plain(cfg.slow_fast)
     config = SlowFastConfig(**fields | {"mix": ClipMix(**fields.get("mix", {}))})
     set_seed(config.seed)
-    wordings = [embed_phrases(PARAPHRASES.get(p, (p,))) for p in meta.phrases]
-    trained = train_slow_fast(denoiser, make_memory, episodes, wordings, output, config)
+    codes = ActionCodes.of(meta, episodes)
+    trained = train_slow_fast(denoiser, make_memory, episodes, codes, output, config)
     with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
     print(f"weights: {output / 'weights'}")
 

@@ -18,6 +18,9 @@ class RandomPolicy(ReferencePolicy):
         super().reset(first_images, seeds)
         self._rngs = [np.random.default_rng(seed) for seed in seeds]
 
-    def act_alone(self, obs: Observation, index: int) -> int:
+    def act_alone(self, obs: Observation, index: int) -> int | np.ndarray:
         """See `ReferencePolicy.act_alone`."""
-        return int(self._rngs[index].integers(self.action_space.n))
+        space, rng = self.action_space, self._rngs[index]
+        if space.shape:
+            return rng.uniform(space.low, space.high)
+        return int(rng.integers(space.n))

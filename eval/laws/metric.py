@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 from omegaconf import DictConfig
 
-from envs.memory_task_env import Measures
+from envs.task_env import Measures
 from eval.build import build_metrics
 from eval.episode_metric import EpisodeMetric
 from eval.evaluate import Episode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -79,7 +80,7 @@ def episodes_are_independent(
 LAWS = (actions_are_valid, reset_forgets, episodes_are_independent)
 
 
-def _play(policy: Policy, make_env: MakeEnv, seeds: Sequence[int]) -> list[list[int]]:
+def _play(policy: Policy, make_env: MakeEnv, seeds: Sequence[int]) -> list[Any]:
     """The actions of whole episodes."""
     envs = [make_env() for _ in seeds]
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from envs.domains import domain_class
+from envs.domains import any_domain_class
 from eval.build import build_world_model
 from eval.laws.example import Example
 from world_model.testing import WORLD_MODEL_LAWS, random_chunks
@@ -24,7 +24,7 @@ def examples(cfg: DictConfig) -> list[Example]:
             f"`world_model={cfg.world_model.name}` must not read simulator states to "
             "be checked, got privileged = True: test it in an environment."
         )
-    height, width, channels = domain_class(cfg.task.domain).frame_shape
+    height, width, channels = any_domain_class(cfg.task.domain).frame_shape
     found = []
     for b in (1, 2):
         shape = (channels, height, width)

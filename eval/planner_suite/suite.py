@@ -18,7 +18,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.progress import Progress
 
-from envs.memory_task_env import MemoryTaskEnv
+from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.decision_limit import decision_limit
 from eval.errors import PluginError, one_line
@@ -173,7 +173,7 @@ def _run_batch(
     cfg: DictConfig,
     parts: Parts,
     tours: TourCache,
-    envs: list[MemoryTaskEnv],
+    envs: list[TaskEnv],
     seeds: list[int],
 ) -> list[Episode]:
     model, memory = parts.world_model, parts.memory

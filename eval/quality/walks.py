@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from rich.progress import track
 
-from envs.collect import record_episode
 from envs.domains import domain_class, make_domain
+from envs.recording import record_episode
 from envs.splits import episode_rng
 from eval.quality.geometry import View
 from world_model.shards import write_atomically

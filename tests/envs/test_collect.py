@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from envs.collect import BESIDE_DISTANCE, BESIDE_TURN, _shift, collect
+from envs.collect import collect
+from envs.recording import BESIDE_DISTANCE, BESIDE_TURN, _shift
 from envs.scroll.domain import ScrollDomain
 from world_model.shards import read_meta, read_shards, shard_path
 

@@ -11,7 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 STAGES = "[fit,slow,classifier,matcher,probe,export]"
 TINY = (
-    "domain=scroll",
     "threads=1",
     "denoiser.width=32",
     "denoiser.num_layers=1",
@@ -52,9 +51,10 @@ def test_the_toy_is_collected_trained_looped_and_planned_in(tmp_path: Path) -> N
     data = ("episodes=6", "actions=8", "shard_size=6", "workers=1")
     python("envs.collect", "domain=scroll", *data, cwd=tmp_path)
     first = f"weights={tmp_path}/first"
-    python("world_model.train", f"stage={STAGES}", first, *TINY, cwd=tmp_path)
+    toy = ("domain=scroll", *TINY)
+    python("world_model.train", f"stage={STAGES}", first, *toy, cwd=tmp_path)
     looped = (*LOOP, first, "output=loop", "memory=pose_weights")
-    said = python("world_model.train", *looped, *TINY, cwd=tmp_path)
+    said = python("world_model.train", *looped, *toy, cwd=tmp_path)
     assert "weights: loop/weights" in said
     card = json.loads((tmp_path / "loop/weights/card.json").read_text())
     assert {"slow", "matcher", "probe", "slow_fast"} <= set(card["training"])
@@ -63,3 +63,17 @@ def test_the_toy_is_collected_trained_looped_and_planned_in(tmp_path: Path) -> N
     said = python("eval.run", *row, ours, "video=false", cwd=tmp_path)
     assert "pose_weights" in said
     assert len(list(tmp_path.glob("outputs/*/episodes.csv"))) == 1
+
+
+def test_vectors_are_collected_trained_and_planned_in(tmp_path: Path) -> None:
+    data = ("episodes=6", "actions=8", "shard_size=6", "workers=1")
+    python("envs.collect", "domain=point", *data, cwd=tmp_path)
+    trained = ("domain=point", f"weights={tmp_path}/weights", *TINY)
+    python("world_model.train", "stage=[fit,slow,export]", *trained, cwd=tmp_path)
+    row = ("task=point_reach", "planner/optimizer=icem", "planner.planner.population=8")
+    ours = f"world_model.weights={tmp_path}/weights"
+    few = ("memory=temp_lora_paper", "paired=none", "episodes=1")
+    said = python("eval.run", *row, *few, ours, cwd=tmp_path)
+    assert "temp_lora_paper" in said
+    assert len(list(tmp_path.glob("outputs/*/episodes.csv"))) == 2
+    assert len(list(tmp_path.glob("outputs/*/imagined-0.npz"))) == 2

@@ -15,6 +15,7 @@ PHRASES = ("up", "down", "left", "right")
 def make_tiny(**options) -> VideoDiffusionWorldModel:
     """A one-layer video diffusion model on (3, 8, 8), the same every time."""
     target = options.pop("target", "flow")
+    bounds = options.pop("bounds", None)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         denoiser = VideoDenoiser(
@@ -22,6 +23,8 @@ def make_tiny(**options) -> VideoDiffusionWorldModel:
         )
     autoencoder = FrameAutoencoder(kind="identity", latent_channels=3)
     config = ModelConfig(PHRASES, (1, 0, 3, 2), chunk_length=2, domain="toy")
+    if bounds is not None:
+        config = ModelConfig((), (), chunk_length=2, domain="toy", bounds=bounds)
     return VideoDiffusionWorldModel(autoencoder, denoiser, config, **options)
 
 

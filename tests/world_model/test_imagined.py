@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from world_model.training.action_codes import ActionCodes
 from world_model.training.classifier import ClassifierConfig, Labelled, _batch
 from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
@@ -34,10 +35,11 @@ def episodes():
 def test_a_perfect_model_imagines_what_was_really_there():
     data = episodes()
     words = [torch.full((1, 1), a + 1.0) for a in range(4)]
+    codes = ActionCodes.of_wordings(words)
     made = imagine(
         Walker(),
         data,
-        words,
+        codes,
         count=300,
         depth=3,
         num_steps=1,

@@ -210,3 +210,42 @@ def test_denoising_starts_from_what_is_recalled(make_tiny):
 def test_an_impossible_recall_strength_is_refused(make_tiny, strength):
     with pytest.raises(ValueError, match=r"`recall_strength` must be in \(0, 1\], got"):
         make_tiny(recall_strength=strength)
+
+
+PLANE = ((-1.0, 1.0), (0.0, 2.0))
+
+
+def imagine_vectors(model, vectors):
+    context = random_chunks(model, num_episodes=2)[-1].context
+    actions = vectors.expand(2, -1, -1)[:, :, None]  # (B, N, T=1, A)
+    noise = [torch.Generator().manual_seed(i) for i in range(2)]
+    return model.rollout(context, actions, generator=noise).latents
+
+
+def test_actions_that_are_vectors_are_obeyed_and_clipped(make_tiny):
+    model = make_tiny(bounds=PLANE)
+    assert (model.action_space.low == [-1, 0]).all()
+    assert (model.action_space.high == [1, 2]).all()
+    vectors = torch.tensor([[0.0, 0.0], [0.5, 1.0], [1.0, 2.0], [7.0, 9.0]])
+    latents = imagine_vectors(model, vectors)
+    assert latents.shape[:3] == (2, 4, 1)
+    first, second, third, beyond = latents.unbind(dim=1)
+    assert (first - second).abs().max() > 1e-4
+    assert (second - third).abs().max() > 1e-4
+    torch.testing.assert_close(third, beyond)
+
+
+def test_a_saved_model_of_vectors_is_the_same(make_tiny, tmp_path):
+    model = make_tiny(bounds=PLANE)
+    model.save_pretrained(tmp_path)
+    loaded = VideoDiffusionWorldModel.from_pretrained(tmp_path)
+    assert loaded.config.bounds == PLANE
+    vectors = torch.tensor([[0.3, 0.4]])
+    assert torch.equal(
+        imagine_vectors(loaded, vectors), imagine_vectors(model, vectors)
+    )
+
+
+def test_vectors_have_no_other_words(make_tiny):
+    with pytest.raises(ValueError, match="`with_phrases` needs actions that are phras"):
+        make_tiny(bounds=PLANE).with_phrases(["up"])

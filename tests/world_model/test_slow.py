@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.loop import TrainingLoop
 from world_model.training.slow import SlowConfig, joined, train_slow
@@ -36,8 +37,8 @@ def train(folder, **options):
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
-        wordings = [torch.randn(2, 8) for _ in range(4)]
-    return train_slow(denoiser, episodes(), wordings, folder, CONFIG, **options)
+        codes = ActionCodes.of_wordings([torch.randn(2, 8) for _ in range(4)])
+    return train_slow(denoiser, episodes(), codes, folder, CONFIG, **options)
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):

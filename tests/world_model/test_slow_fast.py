@@ -14,6 +14,7 @@ from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.export import with_denoiser
 from world_model.training.loop import TrainingLoop
@@ -161,9 +162,9 @@ def test_controls_never_read_their_own_answer(make):
 
 
 def train(folder, make=retrieval, **options):
-    wordings = [embed_phrases([phrase]) for phrase in PHRASES]
+    codes = ActionCodes.of_wordings([embed_phrases([x]) for x in PHRASES])
     config = replace(CONFIG, **options)
-    return train_slow_fast(fresh(), make, episodes(), wordings, folder, config)
+    return train_slow_fast(fresh(), make, episodes(), codes, folder, config)
 
 
 @pytest.mark.parametrize("make", [retrieval, temp_lora])
@@ -226,8 +227,8 @@ def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
 
 def test_the_judge_tells_what_is_known_from_what_is_not():
     queries, config = asked(), replace(PURE, batch_size=64)
-    wordings = [embed_phrases([phrase]) for phrase in PHRASES]
-    errors = evaluate_memory(fresh(), queries, wordings, config)
+    codes = ActionCodes.of_wordings([embed_phrases([x]) for x in PHRASES])
+    errors = evaluate_memory(fresh(), queries, codes, config)
     # A random network leaves about what it was given: half the frame, or noise.
     assert errors["error_known"] < errors["error_unknown"]
 

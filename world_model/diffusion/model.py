@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import torch
 from diffusers import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
@@ -28,9 +30,10 @@ from world_model.diffusion.denoiser import (
 )
 from world_model.diffusion.sampler import sample_future
 from world_model.errors import unknown_name
-from world_model.phrase_space import Motion, PhraseSpace
-from world_model.shards import ShardMeta, write_atomically
+from world_model.phrase_space import Motion, PhraseSpace, phrase_space_of
+from world_model.shards import Bounds, ShardMeta, write_atomically
 from world_model.text.encoder import embed_phrases
+from world_model.vector_code import TEXT_DIM, VectorCode
 
 ADAPTED_LAYERS = (
     "attn1.to_q",
@@ -59,6 +62,7 @@ class ModelConfig:
         domain: Domain it was trained on.
         motions: How each action moves, or None; see `PhraseSpace`.
         min_change: See `WorldModel`.
+        bounds: Of actions that are vectors, which have no phrases; else None.
     """
 
     phrases: tuple[str, ...]
@@ -67,6 +71,15 @@ class ModelConfig:
     domain: str
     motions: tuple[Motion, ...] | None = None
     min_change: float = WorldModel.min_change
+    bounds: Bounds | None = None
+
+    @property
+    def action_space(self) -> PhraseSpace | gymnasium.spaces.Box:
+        """Phrases, or a box of vectors."""
+        if self.bounds is None:
+            return PhraseSpace(self.phrases, self.inverses, motions=self.motions)
+        low, high = np.asarray(self.bounds, np.float32).T
+        return gymnasium.spaces.Box(low, high)
 
     @classmethod
     def of(cls, meta: ShardMeta, min_change: float) -> ModelConfig:
@@ -78,6 +91,7 @@ class ModelConfig:
             domain=meta.domain,
             motions=meta.motions,
             min_change=min_change,
+            bounds=meta.bounds,
         )
 
 
@@ -128,9 +142,7 @@ class VideoDiffusionWorldModel(WorldModel):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.config = config
-        self.action_space = PhraseSpace(
-            config.phrases, config.inverses, motions=config.motions
-        )
+        self.action_space = config.action_space
         self.chunk_length = config.chunk_length
         self.min_change = config.min_change
         self.num_context_frames = num_context_frames
@@ -138,7 +150,7 @@ class VideoDiffusionWorldModel(WorldModel):
         self.max_batch = max_batch
         self.precision = precision
         self.recall_strength = recall_strength
-        self._embeddings = embed_phrases(config.phrases).to(self.device)
+        self._code = _action_code(config, self.device)
 
     @property
     def device(self) -> torch.device:
@@ -146,7 +158,12 @@ class VideoDiffusionWorldModel(WorldModel):
         return next(self.denoiser.parameters()).device
 
     def with_phrases(self, phrases: Sequence[str]) -> VideoDiffusionWorldModel:
-        """The same model told the same actions in other words, one per action."""
+        """The same model told the same actions in other words, one per action.
+
+        Raises:
+            ValueError: If its actions are vectors.
+        """
+        phrase_space_of(self.action_space, "with_phrases", instead="leave it out")
         config = replace(self.config, phrases=tuple(phrases))
         return VideoDiffusionWorldModel(
             self.autoencoder,
@@ -221,7 +238,7 @@ class VideoDiffusionWorldModel(WorldModel):
         clip = Clip(
             latents=add_noise(clean, eps, levels),
             noise_levels=levels,
-            actions=self._action_embeddings(
+            actions=self._action_codes(
                 None if actions is None else flat(actions), len(clean), length
             ),
             times=flat(times),
@@ -310,15 +327,15 @@ class VideoDiffusionWorldModel(WorldModel):
         """The denoiser's input for B x N contexts, flattened slot-major."""
         assert past.latents is not None
         num_past, num_future = past.latents.shape[2], noise.shape[2]
-        led_to = actions[..., None].expand(-1, -1, num_future)
-        ids = torch.cat([past.actions, led_to], dim=2).flatten(0, 1)
+        led_to = actions.unsqueeze(2).expand(-1, -1, num_future, *actions.shape[2:])
+        done = torch.cat([past.actions, led_to], dim=2).flatten(0, 1)
         times = torch.zeros(num_past + num_future, device=self.device)
         times[num_past:] = torch.arange(1, num_future + 1) / num_future
         clip = Clip(
             latents=torch.cat([past.latents, noise], dim=2).flatten(0, 1),
-            noise_levels=(times > 0).float().expand(len(ids), -1),
-            actions=self._action_embeddings(ids, len(ids), len(times)),
-            times=times.expand(len(ids), -1),
+            noise_levels=(times > 0).float().expand(len(done), -1),
+            actions=self._action_codes(done, len(done), len(times)),
+            times=times.expand(len(done), -1),
             num_extra=0,
             num_past=num_past,
         )
@@ -326,23 +343,32 @@ class VideoDiffusionWorldModel(WorldModel):
             return clip
         return with_extra(clip, reading, noise, self.recall_strength)
 
-    def _action_embeddings(
-        self, ids: Tensor | None, num_clips: int, length: int
+    def _action_codes(
+        self, actions: Tensor | None, num_clips: int, length: int
     ) -> Tensor:
-        """Embeddings (M, L, E) of actions (M, L-1); zeros for the first frame."""
-        size = (num_clips, length, self._embeddings.shape[1])
-        out = torch.zeros(size, device=self.device)
-        if ids is not None:
-            out[:, 1:] = self._embeddings[ids]
+        """Codes (M, L, E) of actions (M, L-1[, A]); zeros for the first frame."""
+        out = torch.zeros(num_clips, length, TEXT_DIM, device=self.device)
+        if actions is not None:
+            out[:, 1:] = self._code(actions.to(self.device))
         return out
+
+
+def _action_code(
+    config: ModelConfig, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """What the denoiser reads of actions: numbers of phrases, or vectors."""
+    if config.bounds is not None:
+        return VectorCode(config.bounds)
+    return embed_phrases(config.phrases).to(device).__getitem__
 
 
 def _read_config(path: Path) -> ModelConfig:
     fields = json.loads(path.read_text())
     for name in ("phrases", "inverses"):
         fields[name] = tuple(fields[name])
-    if fields.get("motions"):
-        fields["motions"] = tuple(map(tuple, fields["motions"]))
+    for name in ("motions", "bounds"):
+        if fields.get(name):
+            fields[name] = tuple(map(tuple, fields[name]))
     return ModelConfig(**fields)
 
 

@@ -42,6 +42,6 @@ def _matcher(
     config: Mapping[str, Any], model: WorldModel, weights: Path, encoder: str
 ) -> PlaceMatcher:
     motions = motions_of(
-        model.action_space, config["name"], instead="use memory=temp_lora"
+        model.action_space, config["name"], instead="use memory=temp_lora_paper"
     )
     return load_matcher(weights / "matcher", motions=motions, encoder=encoder)

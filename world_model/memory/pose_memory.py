@@ -100,7 +100,9 @@ class PoseMemory(Memory):
         self.matcher = matcher
         self.min_posterior = min_posterior
         self._motions = motions_of(
-            world_model.action_space, "memory by pose", instead="use memory=temp_lora"
+            world_model.action_space,
+            "memory by pose",
+            instead="use memory=temp_lora_paper",
         )
         self._walks: dict[int, tuple[Walk, ...]] = {}
         self._last_located: dict[int, _Located] = {}

@@ -15,7 +15,7 @@ from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.shards import read_meta, read_shards, require_labels
-from world_model.text.encoder import embed_phrases
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
@@ -136,7 +136,7 @@ def _parts(
     if not config.imagined:
         return parts
     assert denoiser is not None
-    words = [embed_phrases([phrase]) for phrase in read_meta(data).phrases]
+    codes = ActionCodes.of(read_meta(data), episodes)
     for name, source, first, size in (
         ("imagined", train, 0, config.imagined),
         ("imagined_held_out", held_out, count, config.imagined // 10),
@@ -144,7 +144,7 @@ def _parts(
         made = imagine(
             denoiser,
             source,
-            words,
+            codes,
             count=size,
             depth=config.imagined_depth,
             num_steps=config.sampling_steps,

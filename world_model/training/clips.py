@@ -59,12 +59,13 @@ class LatentEpisodes:
 
     Attributes:
         latents: (E, 1 + T*F, c, h, w) half precision, on the CPU.
-        actions: (E, T) int64.
+        actions: (E, T) int64, numbers of phrases or of rows of `vectors`.
         moved: (E, T) bool; None where nobody knows which actions were blocked.
         chunk_length: F.
         inverses: Index of the inverse action, -1 where there is none.
         beside: Chunk ends seen from a little beside the path, by one shift an
             episode, (E, T + 1, c, h, w) half; None where nobody looked.
+        vectors: (A, D) the actions that are vectors; None where they are phrases.
     """
 
     latents: Tensor
@@ -73,6 +74,7 @@ class LatentEpisodes:
     chunk_length: int
     inverses: np.ndarray
     beside: Tensor | None = None
+    vectors: Tensor | None = None
 
     def part(self, rows: slice) -> LatentEpisodes:
         """Some of the episodes."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from world_model.diffusion.denoiser import Clip, VideoDenoiser
 from world_model.diffusion.sampler import sample_future
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 
 _BATCH = 128
@@ -34,7 +35,7 @@ class Imagined:
 def imagine(
     denoiser: VideoDenoiser,
     data: LatentEpisodes,
-    wordings: list[Tensor],
+    codes: ActionCodes,
     *,
     count: int,
     depth: int,
@@ -46,7 +47,7 @@ def imagine(
     Args:
         denoiser: Trained slow weights.
         data: Real episodes.
-        wordings: Embeddings (P, E) of each action's wordings; the first is used.
+        codes: Of all actions; the first wording is used.
         count: Rounded up to whole rollouts.
         depth: Chunks imagined in a row.
         num_steps: Euler steps per chunk.
@@ -56,7 +57,7 @@ def imagine(
     size = -(-count // depth)
     episodes = rng.integers(num_episodes, size=size)
     starts = rng.integers(1, num_actions - depth + 1, size=size)
-    vectors = torch.stack([words[0] for words in wordings])
+    vectors = codes.table[torch.from_numpy(codes.first)]
     parts = []
     for rows in track(np.array_split(np.arange(size), -(-size // _BATCH)), "imagining"):
         first = episodes[rows], starts[rows]

@@ -67,22 +67,29 @@ def encode_dataset(
     beside = None
     if all("beside" in s for s in shards):
         beside = encoded("beside", cache.with_stem(f"{cache.stem}-beside"))
-    actions = np.concatenate([s["actions"] for s in shards]).astype(np.int64)
-    if mirrored:
+    actions = np.concatenate([s["actions"] for s in shards])
+    vectors, inverses = None, [-1 if i is None else i for i in meta.inverses]
+    if meta.bounds is not None:  # every action has a number of its own
+        vectors = torch.from_numpy(actions).flatten(0, 1)
+        actions = np.arange(len(vectors)).reshape(actions.shape[:2])
+        inverses = [-1] * len(vectors)
+    elif mirrored:
         actions = mirrored_actions(meta.phrases)[actions]
     return LatentEpisodes(
         latents=encoded("frames", cache),
-        actions=actions,
+        actions=actions.astype(np.int64),
         moved=_labels(shards, meta, "moved"),
         chunk_length=meta.chunk_length,
-        inverses=np.array([-1 if i is None else i for i in meta.inverses]),
+        inverses=np.array(inverses),
         beside=beside,
+        vectors=vectors,
     )
 
 
 def has_mirror(phrases: Sequence[str]) -> bool:
     """True if it is known how every action looks in a mirror."""
-    return all(p in PARAPHRASES and MIRROR.get(p, p) in phrases for p in phrases)
+    known = (p in PARAPHRASES and MIRROR.get(p, p) in phrases for p in phrases)
+    return bool(phrases) and all(known)
 
 
 def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Tensor
 
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.sampler import sample_future
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import (
     ClipMix,
     LatentEpisodes,
@@ -62,7 +62,7 @@ class SlowConfig:
 def train_slow(
     denoiser: VideoDenoiser,
     data: LatentEpisodes,
-    wordings: list[Tensor],
+    codes: ActionCodes,
     output: Path,
     config: SlowConfig,
     *,
@@ -73,7 +73,7 @@ def train_slow(
     Args:
         denoiser: The network, freshly made or warm.
         data: Encoded episodes.
-        wordings: Embeddings (P, E) of each action's phrase and paraphrases.
+        codes: What it reads of every action.
         output: Folder for checkpoints, log and the final weights.
         config: Hyper-parameters.
         mirrored: The same episodes seen in a mirror, or None.
@@ -88,25 +88,25 @@ def train_slow(
     loop = TrainingLoop(denoiser, output, **options)
     log = Log(output / "slow.csv")
     for step in track(range(loop.resume(), config.num_steps), "slow learning"):
-        loss = loop.step(_batch(train, wordings, config, step))
+        loss = loop.step(_batch(train, codes, config, step))
         done = step + 1
         if done % config.checkpoint_every == 0 or done == config.num_steps:
             loop.save(done)
         if done % config.evaluate_every == 0 or done == config.num_steps:
             with loop.averaged() as network:
-                skills = evaluate(network, held_out, wordings)
+                skills = evaluate(network, held_out, codes)
                 network.save_pretrained(output / "denoiser")
             log.write(step=done, loss=loss, **skills)
     return loop.finish()
 
 
 def _batch(
-    train: LatentEpisodes, wordings: list[Tensor], config: SlowConfig, step: int
+    train: LatentEpisodes, codes: ActionCodes, config: SlowConfig, step: int
 ) -> TrainingBatch:
     """The batch of one step, which follows from the seed and the step alone."""
     rng = np.random.default_rng([config.seed, 3, step])
     batch = sample_batch(train, config.mix, config.batch_size, rng)
-    return with_actions(batch, wordings, rng, config.text_noise)
+    return with_actions(batch, codes, rng, config.text_noise)
 
 
 def split(
@@ -145,41 +145,35 @@ def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
 
 def with_actions(
     batch: TrainingBatch,
-    wordings: list[Tensor],
+    codes: ActionCodes,
     rng: np.random.Generator,
     text_noise: float = 0.0,
 ) -> TrainingBatch:
-    """Fills in phrase embeddings, a random wording per frame."""
+    """Fills in the codes of actions, noised by `text_noise` where they are phrases."""
     ids = batch.action_ids.numpy()
-    embeddings = torch.zeros(*ids.shape, wordings[0].shape[-1])
-    for action, table in enumerate(wordings):
-        rows = np.nonzero(ids == action)
-        # One wording per clip and action keeps the frames of a chunk consistent.
-        pick = rng.integers(len(table), size=len(ids))[rows[0]]
-        embeddings[rows] = table[pick]
-    if text_noise:
-        noise = rng.standard_normal(embeddings.shape, dtype=np.float32)
+    picked = codes.pick(ids, rng)
+    if text_noise and codes.named:
+        noise = rng.standard_normal(picked.shape, dtype=np.float32)
         present = torch.from_numpy(ids >= 0)[..., None]
-        embeddings = embeddings + present * text_noise * torch.from_numpy(noise)
-    return replace(batch, clip=replace(batch.clip, actions=embeddings))
+        picked = picked + present * text_noise * torch.from_numpy(noise)
+    return replace(batch, clip=replace(batch.clip, actions=picked))
 
 
 @torch.compiler.set_stance("force_eager")
 @torch.no_grad()
 def evaluate(
-    network: VideoDenoiser, held_out: LatentEpisodes, wordings: list[Tensor]
+    network: VideoDenoiser, held_out: LatentEpisodes, codes: ActionCodes
 ) -> dict[str, float]:
     """Latent-space error of two-step predictions, per action.
 
     Returns:
-        For each action, `skill_<action>`: 10 log10 of (error of repeating the last
-        frame / error of the prediction) [dB], on fixed held-out clips.
+        For each phrase, `skill_<action>`: 10 log10 of (error of repeating the last
+        frame / error of the prediction) [dB], on fixed held-out clips. For vectors
+        one number, `skill`.
     """
     mix = ClipMix(short=1.0, extra=0.0, conditional=1.0, reverse=0.0, num_past={2: 1.0})
     rng = np.random.default_rng(0)
-    batch = with_actions(
-        sample_batch(held_out, mix, 512, rng), [w[:1] for w in wordings], rng
-    )
+    batch = with_actions(sample_batch(held_out, mix, 512, rng), codes.first_only, rng)
     past = batch.clean[:, :-1]
     noise = torch.from_numpy(rng.standard_normal(past[:, :1].shape, dtype=np.float32))
     clip = replace(
@@ -189,13 +183,14 @@ def evaluate(
     )
     device = next(network.parameters()).device
     predicted = sample_future(network.flow, clip.to(device), num_steps=2).cpu()
-    target = batch.clean[:, -1:]
+    error = (predicted - batch.clean[:, -1:]).square().mean(dim=(1, 2, 3, 4))
+    repeat = (past[:, -1:] - batch.clean[:, -1:]).square().mean(dim=(1, 2, 3, 4))
     ids = batch.action_ids[:, -1]
-    result = {}
-    for action in range(len(wordings)):
-        rows = ids == action
-        error = (predicted - target)[rows].square().mean()
-        repeat = (past[:, -1:] - target)[rows].square().mean()
-        # Not `math.log10`, which refuses clips in which nothing moves at all.
-        result[f"skill_{action}"] = 10 * float((repeat / error).log10())
-    return result
+    groups = {"skill": ids >= 0}
+    if codes.named:
+        groups = {f"skill_{a}": ids == a for a in range(len(codes.first))}
+    # Not `math.log10`, which refuses clips in which nothing moves at all.
+    return {
+        name: 10 * float((repeat[rows].mean() / error[rows].mean()).log10())
+        for name, rows in groups.items()
+    }

@@ -27,6 +27,7 @@ from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
 from world_model.shards import write_atomically
+from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes, TrainingBatch, sample_batch
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
@@ -44,7 +45,7 @@ def train_slow_fast(
     denoiser: VideoDenoiser,
     make_memory: MakeMemory,
     data: LatentEpisodes,
-    wordings: list[Tensor],
+    codes: ActionCodes,
     output: Path,
     config: SlowFastConfig,
 ) -> VideoDenoiser:
@@ -55,7 +56,7 @@ def train_slow_fast(
         make_memory: A memory of a world model with these slow weights, whose images
             are latents.
         data: Encoded episodes.
-        wordings: Embeddings (P, E) of each action's phrase and paraphrases.
+        codes: What it reads of every action.
         output: Folder for snapshots, checkpoints, log and the final weights.
         config: Hyper-parameters.
     """
@@ -72,14 +73,14 @@ def train_slow_fast(
     for step in track(range(loop.resume(), config.num_steps), "slow-fast learning"):
         rng = np.random.default_rng([config.seed, 8, step])
         batch, adapter = source.batch(step, loop.network, rng)
-        batch = with_actions(batch, wordings, rng, config.text_noise)
+        batch = with_actions(batch, codes, rng, config.text_noise)
         loss = loop.step(batch, adapter)
         done = step + 1
         if done % config.evaluate_every == 0 or done == config.num_steps:
             loop.save(done)
             with loop.averaged() as network:
-                skills = evaluate(network, held_out, wordings)
-                skills |= evaluate_memory(network, judged, wordings, config)
+                skills = evaluate(network, held_out, codes)
+                skills |= evaluate_memory(network, judged, codes, config)
                 network.save_pretrained(output / "denoiser")
             log.write(step=done, loss=loss, **skills)
     return loop.finish()
@@ -185,7 +186,7 @@ def _copy(network: VideoDenoiser) -> VideoDenoiser:
 def evaluate_memory(
     network: VideoDenoiser,
     queries: Queries,
-    wordings: list[Tensor],
+    codes: ActionCodes,
     config: SlowFastConfig,
 ) -> dict[str, float]:
     """Errors of one-step predictions with the true memory, whatever was trained on.
@@ -208,7 +209,7 @@ def evaluate_memory(
     device = next(network.parameters()).device
     for _ in range(4):
         batch, adapter = question_batch(queries, config, rng)
-        batch = with_actions(batch, [w[:1] for w in wordings], rng)
+        batch = with_actions(batch, codes.first_only, rng)
         fast = {name: x.to(device) for name, x in adapter.items()}
         with adapters.using(network, fast):
             flow = network.flow(batch.clip.to(device)).cpu()[:, -1]

@@ -1,0 +1,1 @@
+"""The `fetch` domain: Gymnasium-Robotics' arm, moved by vectors."""

@@ -1,0 +1,1 @@
+"""The `point` domain: a dot in a square."""
