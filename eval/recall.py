@@ -36,6 +36,7 @@ from eval.run_spec import canonical_json, code_name, config_digest, provenance
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.core import Context
+from world_model.errors import unknown_name
 from world_model.frames import to_model
 from world_model.plain import plain
 
@@ -51,6 +52,8 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     after its last whole batch of episodes.
     """
     tour_env(cfg).close()  # refuses tasks without a tour before long work
+    if cfg.recall.against not in (None, *cfg.recall.memories):
+        raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
     configs = {row: _config(overrides, row) for row in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
     caches = {
@@ -67,7 +70,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         new = pd.DataFrame(_run_batch(cfg, runs, caches, batch))
         lines = new if lines.empty else pd.concat([lines, new])
         write_atomically(folder / TABLE, lines.to_csv(index=False))
-    _report(folder, lines)
+    _report(folder, lines, cfg.recall.against)
     return folder
 
 
@@ -77,13 +80,13 @@ def _config(overrides: Sequence[str], row: str) -> DictConfig:
     return hydra.compose("eval", [*other_memory(overrides, name)[1], *changed])
 
 
-def _report(folder: Path, lines: pd.DataFrame) -> None:
+def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:
     summary, spent = summarise(lines), costs(lines)
     write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
     write_atomically(folder / "recall_costs.csv", spent.to_csv(index=False))
     plot_delays(lines, folder / "recall_by_delay.png")
     plot_costs(spent, folder / "recall_by_cost.png")
-    found = pairs(lines)
+    found = pairs(lines, against)
     write_atomically(folder / "recall_pairs.csv", found.to_csv(index=False))
     print_recall(found, spent)
 

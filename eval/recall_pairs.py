@@ -20,23 +20,29 @@ NONE, CEILING, FROZEN = "none", "ceiling", "frozen"
 _QUESTION = ["seed", "query"]
 
 
-def pairs(table: pd.DataFrame) -> pd.DataFrame:
+def pairs(table: pd.DataFrame, against: str | None = None) -> pd.DataFrame:
     """Differences on the same questions, intervals bootstrapped over episodes.
 
-    Columns: `row`, `against` (`none`, or `wrong_episode`: the same memory of another
-    episode), `lpips_gain` and `psnr_gain` [dB] with bounds, positive where the row is
-    better, and `gap_closed` of the way from `none` to the ceiling (in LPIPS; in mean
-    squared error where images are too small for it). On views never seen a negative
-    gain is harm.
+    Columns: `row`, `against` (`none`; `wrong_episode`: the same memory of another
+    episode; or the row that was asked for), `lpips_gain` and `psnr_gain` [dB] with
+    bounds, positive where the row is better, and `gap_closed` of the way from `none`
+    to the ceiling (in LPIPS; in mean squared error where images are too small for it).
+    On views never seen a negative gain is harm.
+
+    Args:
+        table: The suite's lines.
+        against: One more row that all others are compared with.
     """
     distance = distance_of(table)
     return pd.DataFrame(
-        line for key, group in groups(table) for line in _lines(key, group, distance)
+        line
+        for key, group in groups(table)
+        for line in _lines(key, group, distance, against)
     )
 
 
 def _lines(
-    key: dict[str, Any], group: pd.DataFrame, distance: str
+    key: dict[str, Any], group: pd.DataFrame, distance: str, against: str | None
 ) -> Iterator[dict[str, Any]]:
     by_row = {row: part.set_index(_QUESTION) for row, part in group.groupby("row")}
     for row, part in by_row.items():
@@ -50,6 +56,8 @@ def _lines(
         if f"{row}{WRONG}" in by_row:
             gains = _gains(part, by_row[f"{row}{WRONG}"])
             yield line | {"against": "wrong_episode"} | gains
+        if against in by_row and against != row:
+            yield line | {"against": against} | _gains(part, by_row[against])
 
 
 def _gains(part: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:

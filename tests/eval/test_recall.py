@@ -115,6 +115,25 @@ def test_a_memory_is_paired_with_no_memory_and_with_a_wrong_episodes() -> None:
     assert closed.to_numpy() == pytest.approx(0.8)
 
 
+def test_any_row_can_be_what_the_others_are_compared_with() -> None:
+    table = lines([0, 1, 2])
+    better = table[table["row"] == "memory"].assign(row="better")
+    better["lpips"] -= 0.05
+    found = pairs(pd.concat([table, better]), against="memory")
+    against = found[found["against"] == "memory"]
+    assert set(against["row"]) == {"better"}
+    assert against["lpips_gain"].to_numpy() == pytest.approx(0.05)
+    assert against["lpips_gain_low"].to_numpy() == pytest.approx(0.05)
+
+
+def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
+    words = ["suite=recall", "recall.memories=[none,anchor]", "recall.against=anchr"]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = hydra.compose("eval", [*words, f"outputs={tmp_path}"])
+        with pytest.raises(ValueError, match="Unknown row 'anchr'. Did you mean 'anc"):
+            recall.run_recall(cfg, words)
+
+
 def test_the_printed_table_says_what_is_won_what_is_lost_and_what_it_costs() -> None:
     table = lines([0, 1, 2])
     worse = (table["row"] == "memory") & (table["kind"] == "new_view")
