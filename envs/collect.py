@@ -78,7 +78,7 @@ def collect(
         shard_size: Episodes per shard.
         workers: Processes.
         split: Which seeds to use.
-        beside: Also take every view from a little beside, see `views_beside`.
+        beside: Also take every view from a little beside, see `record_both`.
 
     Raises:
         ValueError: If a number is not positive, the domain or the split is unknown,
@@ -126,11 +126,7 @@ def collect_shard(
     """Records one shard and returns its number of frames."""
     simulator: Any = any_domain_class(domain)()
     seeds = range(index * size, (index + 1) * size)
-    record: Callable[..., dict[str, np.ndarray]] = record_episode
-    if beside:
-        record = record_both
-    if domain in GOAL_DOMAINS:
-        record = record_vectors
+    record = _recorder(domain, beside)
     try:
         rows = [record(simulator, episode_rng(split, s), actions) for s in seeds]
     finally:
@@ -138,6 +134,12 @@ def collect_shard(
     arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     write_shard(output, index, arrays)
     return int(np.prod(arrays["frames"].shape[:2]))
+
+
+def _recorder(domain: str, beside: bool) -> Callable[..., dict[str, np.ndarray]]:
+    if domain in GOAL_DOMAINS:
+        return record_vectors
+    return record_both if beside else record_episode
 
 
 def _check_positive(**numbers: int) -> None:

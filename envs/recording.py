@@ -106,11 +106,12 @@ def record_vectors(
         action = action + noise * rng.standard_normal(space.shape) * space.high
         if rng.random() < EXPLORATION:
             action = rng.uniform(space.low, space.high)
-        actions.append(np.clip(action, space.low, space.high))
+        # As it will be read again, in single precision.
+        actions.append(np.clip(action, space.low, space.high).astype(np.float32))
         frames.append(domain.execute(actions[-1]))
     return {
         "frames": np.concatenate(frames),
-        "actions": np.array(actions, np.float32),
+        "actions": np.stack(actions),
     }
 
 

@@ -32,8 +32,18 @@ class ShardsFormat(EpisodeFormat):
         return (path / "meta.json").is_file()
 
     def meta(self, path: Path) -> ShardMeta:
-        """See `EpisodeFormat`."""
-        return read_meta(path)
+        """See `EpisodeFormat`.
+
+        Raises:
+            ValueError: If the actions are vectors, which other formats do not hold.
+        """
+        meta = read_meta(path)
+        if meta.bounds is not None:
+            raise ValueError(
+                f"Episodes to convert must have actions that are phrases, got {path} "
+                "with vectors: train on it as it is."
+            )
+        return meta
 
     def phrases(self, path: Path, options: ReadOptions) -> list[tuple[str, ...]]:
         """See `EpisodeFormat`."""

@@ -16,6 +16,7 @@ from envs.domains import (
     domain_class,
     goal_domain_class,
 )
+from envs.formats.shards import ShardsFormat
 from envs.goal_task_env import GoalTaskEnv
 from envs.make_task_env import make_task_env
 from envs.point.domain import REACHED, STEP, PointDomain
@@ -173,3 +174,9 @@ def test_vectors_are_collected_with_their_bounds(tmp_path):
     assert np.abs(shard["actions"]).max() <= 1
     assert shard["frames"].shape == (3, 1 + 6 * 2, 8, 8, 3)
     assert set(shard) == {"frames", "actions"}
+
+
+def test_vectors_are_not_converted(tmp_path):
+    collect("point", tmp_path, episodes=1, actions=2, shard_size=1, workers=1)
+    with pytest.raises(ValueError, match="must have actions that are phrases, got"):
+        ShardsFormat().meta(tmp_path)
