@@ -42,6 +42,8 @@ from world_model.plain import plain
 
 TABLE = "recall.csv"
 OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"
+TOGETHER = 8
+"""Questions of an episode that are imagined in one batch."""
 
 
 def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
@@ -195,56 +197,75 @@ def _imagine(
 def _open_loop(
     policy: MPCPolicy, queries: list[list[Query]], seeds: list[int]
 ) -> Tensor:
-    columns = []
-    for column in zip(*queries, strict=True):
-        frames = to_model(np.stack([q.start_image for q in column]))
-        actions = torch.tensor([q.actions for q in column])
-        states = tuple(q.states[0] for q in column)
-        columns.append(_rollout(policy, frames, actions, states, seeds))
-    return torch.stack(columns, dim=1)
+    """Each chunk after the imagined one before, (B, Q, T, C, H, W)."""
+    return _rollout(
+        policy,
+        np.stack([[q.start_image for q in asked] for asked in queries]),
+        _actions(queries),
+        [[q.states[0] for q in asked] for asked in queries],
+        seeds,
+    )
 
 
 def _teacher_forced(
     policy: MPCPolicy, queries: list[list[Query]], seeds: list[int]
 ) -> Tensor:
-    columns = []
-    for column in zip(*queries, strict=True):
-        starts = np.stack([[q.start_image, *q.images[:-1]] for q in column])
-        frames = to_model(starts)  # (B, T, C, H, W)
-        actions = torch.tensor([q.actions for q in column])
-        steps = [
-            _rollout(
-                policy,
-                frames[:, t],
-                actions[:, t : t + 1],
-                tuple(q.states[t] for q in column),
-                seeds,
-            )
-            for t in range(actions.shape[1])
-        ]
-        columns.append(torch.cat(steps, dim=1))
-    return torch.stack(columns, dim=1)
+    """Each chunk after the true one before, (B, Q, T, C, H, W)."""
+    actions = _actions(queries)
+    steps = []
+    for t in range(actions.shape[2]):
+        views = [[[q.start_image, *q.images][t] for q in asked] for asked in queries]
+        states = [[q.states[t] for q in asked] for asked in queries]
+        now = actions[:, :, t : t + 1]
+        steps.append(_rollout(policy, np.stack(views), now, states, seeds))
+    return torch.cat(steps, dim=2)
+
+
+def _actions(queries: list[list[Query]]) -> Tensor:
+    return torch.tensor([[q.actions for q in asked] for asked in queries])
 
 
 def _rollout(
     policy: MPCPolicy,
-    frames: Tensor,
+    images: np.ndarray,
     actions: Tensor,
-    states: tuple[object, ...],
+    states: list[list[object]],
     seeds: list[int],
 ) -> Tensor:
-    """Last frames (B, T, C, H, W) of the chunks that follow one real frame each."""
-    rollout = policy.world_model.rollout(
-        Context(
-            actions=actions[:, :0],
-            frames=frames[:, None],
-            state=states if policy.privileged else None,
-        ),
-        actions[:, None],
-        memory=policy.memory,
-        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
-    )
-    return rollout.frames[:, 0, :, -1].cpu()
+    """Last frames of the chunks that follow one real image each.
+
+    Args:
+        policy: Its model imagines, its memory is read.
+        images: (B, Q, H, W, C).
+        actions: (B, Q, T).
+        states: Simulator states, Q per episode.
+        seeds: Of the episodes; all questions of one meet the same noise.
+
+    Returns:
+        (B, Q, T, C, H, W).
+    """
+    frames, parts = to_model(images), []
+    num_episodes, num_queries = actions.shape[:2]
+    for first in range(0, num_queries, TOGETHER):
+        asked = range(first, min(first + TOGETHER, num_queries))
+        rows = [(b, q) for b in range(num_episodes) for q in asked]
+        b, q = (list(x) for x in zip(*rows, strict=True))
+        rollout = policy.world_model.rollout(
+            Context(
+                actions=actions[b, q, :0],
+                frames=frames[b, q][:, None],
+                state=tuple(states[i][k] for i, k in rows)
+                if policy.privileged
+                else None,
+                slots=tuple(b),
+            ),
+            actions[b, q][:, None],
+            memory=policy.memory,
+            generator=[torch.Generator().manual_seed(seeds[i]) for i in b],
+        )
+        ends = rollout.frames[:, 0, :, -1].cpu()
+        parts.append(ends.unflatten(0, (num_episodes, len(asked))))
+    return torch.cat(parts, dim=1)
 
 
 def _controls(parts: Parts, queries: list[list[Query]]) -> dict[str, Tensor]:

@@ -223,8 +223,11 @@ def test_a_search_asks_where_a_view_was_taken_once(kind, monkeypatch):
     world.put(Odometry())  # another view
     assert same(world.ask(FORWARD), world.truth(FORWARD))
     assert len(count) == 2
+    world.put(Odometry(1.0, 0.0, 180.0))  # the first one again
+    assert same(world.ask(RIGHT), world.truth(RIGHT))
+    assert len(count) == 2
     world.execute(LEFT)  # something was written
-    assert not world.memory._last_located
+    assert not world.memory._located
 
 
 def test_impossible_values_are_refused():

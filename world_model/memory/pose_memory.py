@@ -23,8 +23,9 @@ from world_model.place_matcher import (
 
 START = Odometry()
 
-_Located = tuple["tuple[Walk, ...] | None", Tensor | None, tuple[int, Odometry] | None]
-"""Walks and view of a question, and the answer."""
+_Key = tuple[int, Odometry]
+_Located = tuple["tuple[Walk, ...]", dict[bytes, _Key | None]]
+"""Walks, and where views (their bytes) were taken as far as these tell."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class PoseMemory(Memory):
             instead="use memory=temp_lora_paper",
         )
         self._walks: dict[int, tuple[Walk, ...]] = {}
-        self._last_located: dict[int, _Located] = {}
+        self._located: dict[int, _Located] = {}
 
     @abc.abstractmethod
     def _keep(self, slot: int, walk: int, pose: Odometry, view: Tensor) -> None:
@@ -118,11 +119,11 @@ class PoseMemory(Memory):
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Forgets all walks and views."""
         self._walks = {}
-        self._last_located = {}
+        self._located = {}
 
     def write(self, chunk: Chunk) -> None:
         """Keeps each active slot's chunk end under the pose it was seen from."""
-        self._last_located = {}
+        self._located = {}
         before, after = chunk_ends(self.world_model, chunk)
         is_fresh = chunk.context.num_frames == 1
         change = (after - before).square().mean(dim=(1, 2, 3)).tolist()
@@ -177,12 +178,13 @@ class PoseMemory(Memory):
         if slot not in self._walks:
             return None
         # A search asks of one view again and again, and nothing is written meanwhile.
-        walks, asked, answer = self._last_located.get(slot, (None, None, None))
-        if walks is self._walks[slot] and asked is not None and asked.equal(view):
-            return answer
-        answer = self._locate_anew(slot, view)
-        self._last_located[slot] = self._walks[slot], view.clone(), answer
-        return answer
+        walks, answers = self._located.get(slot, ((), {}))
+        if walks is not self._walks[slot]:
+            walks, answers = self._located[slot] = self._walks[slot], {}
+        key = view.cpu().numpy().tobytes()
+        if key not in answers:
+            answers[key] = self._locate_anew(slot, view)
+        return answers[key]
 
     def _locate_anew(self, slot: int, view: Tensor) -> tuple[int, Odometry] | None:
         if self._is_last_view(slot, view):
