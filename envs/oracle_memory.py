@@ -66,7 +66,10 @@ class OracleMemory(Memory):
         blank = torch.zeros_like(context.latents[0, 0, 0])
         paths = torch.cat([context.imagined, actions[..., None]], dim=-1).tolist()
         rows = [
-            [self._visited[slot].get(node) for node in self._ends(state, candidates)]
+            [
+                None if node is None else self._visited[slot].get(node)
+                for node in self._ends(state, candidates)
+            ]
             for slot, state, candidates in zip(
                 context.memory_slots, context.state, paths, strict=True
             )
@@ -93,7 +96,11 @@ class OracleMemory(Memory):
         sizes = [sum(x.nbytes for x in v.values()) for v in self._visited]
         return max(sizes, default=0)
 
-    def _ends(self, state: Any, candidates: list[list[int]]) -> list[Node]:
+    def _ends(self, state: Any, candidates: list[list[int]]) -> list[Node | None]:
+        """Where candidates are; None after a goal in words, which leads anywhere."""
         self.simulator.set_state(state)
-        start = self.simulator.node
-        return [end_of(self.simulator, start, path) for path in candidates]
+        start, count = self.simulator.node, int(self.simulator.action_space.n)
+        return [
+            end_of(self.simulator, start, path) if max(path) < count else None
+            for path in candidates
+        ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
+from eval.build_world_model import build_world_model, weights
 from eval.decision_limit import check_limit
 from eval.make_part import expect, instantiate_node, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from eval.episode_metric import EpisodeMetric
     from eval.planner_suite.budget import Budget
     from world_model.classifier import GoalClassifier
-    from world_model.diffusion.model import VideoDiffusionWorldModel
+    from world_model.probe import ActionProbe
 
-WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
 _NEEDED = {
     "planner": "name _target_",
     "memory": "name _target_",
@@ -37,6 +37,7 @@ _NEEDED = {
 }
 """What the configuration of a group must give."""
 READS_WORDS = "planners.objectives.SuccessClassifier"
+READS_ACTIONS = "planners.video_plan.VideoPlanPlanner"
 """The objective that is made from a classifier and takes no goal image."""
 
 
@@ -168,8 +169,29 @@ def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
 def build_planner(cfg: DictConfig, model: WorldModel, objective: Objective) -> Planner:
     """The planner inside `cfg.planner`."""
     node = cfg.planner.planner
+    parts: list[object] = [model, objective]
+    if node["_target_"] == READS_ACTIONS:
+        parts.append(_inverse_dynamics(cfg, model))
     with naming("planner", cfg.planner, node):
-        return expect(instantiate_node(node, model, objective), Planner)
+        return expect(instantiate_node(node, *parts), Planner)
+
+
+def _inverse_dynamics(cfg: DictConfig, model: WorldModel) -> ActionProbe:
+    """What reads actions from imagined views; it ships beside the weights.
+
+    Raises:
+        FileNotFoundError: If it does not.
+        ValueError: If it reads other actions or other latents.
+    """
+    from world_model.phrase_space import phrase_space_of
+    from world_model.probe import load_probe
+
+    space = phrase_space_of(
+        model.action_space, "video_plan", instead="use planner/optimizer=icem"
+    )
+    folder = weights(cfg, cfg.task.domain) / "probe"
+    encoder = _encoder(model) or None
+    return load_probe(folder, phrases=space.phrases, encoder=encoder)
 
 
 def _planner(
@@ -221,50 +243,6 @@ def build_metric(name: str, node: DictConfig) -> EpisodeMetric:
             "one name in its class and its YAML file."
         )
     return metric
-
-
-def build_world_model(cfg: DictConfig) -> WorldModel:
-    """The world model of `cfg.world_model`: a class of one's own, or a built-in one.
-
-    Raises:
-        ValueError: If it does not speak the actions of the task's domain.
-    """
-    if "_target_" in cfg.world_model:
-        model = make_part("world_model", cfg.world_model, WorldModel)
-        _check_actions(model, cfg)
-        return model
-    return _simulator(cfg) if cfg.world_model.name == "simulator" else _shipped(cfg)
-
-
-def _simulator(cfg: DictConfig) -> WorldModel:
-    from envs.simulator_model import SimulatorModel
-    from world_model.diffusion.model import VideoDiffusionWorldModel
-
-    domain = cfg.task.domain
-    codec = VideoDiffusionWorldModel.from_pretrained(weights(cfg, domain))
-    _check_domain(codec, cfg)
-    return SimulatorModel(domain, codec=codec)
-
-
-def _shipped(cfg: DictConfig) -> WorldModel:
-    from world_model.diffusion.model import VideoDiffusionWorldModel
-
-    options = cfg.world_model
-    model = VideoDiffusionWorldModel.from_pretrained(
-        weights(cfg, cfg.task.domain),
-        device=_device(options.device),
-        num_context_frames=cfg.memory.get("context_frames", options.num_context_frames),
-        num_sampling_steps=options.num_sampling_steps,
-        precision=options.precision,
-        recall_strength=options.recall_strength,
-    )
-    _check_domain(model, cfg)
-    return model
-
-
-def weights(cfg: DictConfig, domain: str) -> Path:
-    """The folder with a domain's weights."""
-    return Path(cfg.world_model.get("weights") or WEIGHTS / domain)
 
 
 def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
@@ -324,31 +302,6 @@ def _checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
     return CheckedObjective(objective, partial(naming, "objective", cfg.objective))
 
 
-def _check_domain(model: VideoDiffusionWorldModel, cfg: DictConfig) -> None:
-    """Refuses weights that were trained on another domain than the task's."""
-    if model.config.domain != cfg.task.domain:
-        raise ValueError(
-            f"`world_model.weights` must be trained on {cfg.task.domain}, got "
-            f"{weights(cfg, cfg.task.domain)} of {model.config.domain}: name other "
-            "weights or another task."
-        )
-
-
-def _check_actions(model: WorldModel, cfg: DictConfig) -> None:
-    """Refuses a model of one's own that was made for another domain."""
-    from envs.domains import any_domain_class
-
-    domain = any_domain_class(cfg.task.domain)
-    theirs = (domain.action_space, domain.chunk_length)
-    if (model.action_space, model.chunk_length) != theirs:
-        raise ValueError(
-            f"`world_model={cfg.world_model.name}` must have the actions of "
-            f"{domain.id}, {domain.action_space}, and {domain.chunk_length} frames per "
-            f"action, got {model.action_space} and {model.chunk_length}: choose "
-            "another task or correct the model."
-        )
-
-
 def _check_latents(
     classifier: GoalClassifier, model: WorldModel, cfg: DictConfig
 ) -> None:
@@ -382,15 +335,9 @@ def _check_groups(cfg: DictConfig) -> None:
                 )
 
 
-def _encoder(model: MeteredWorldModel) -> str:
+def _encoder(model: WorldModel) -> str:
     """The fingerprint of the model's autoencoder; empty if it has none."""
     from world_model.training.latents import encoder_fingerprint
 
-    autoencoder = getattr(model.inner, "autoencoder", None)
+    autoencoder = getattr(model, "autoencoder", None)
     return "" if autoencoder is None else encoder_fingerprint(autoencoder)
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from envs.task_env import TaskEnv
-from eval.build import weights
+from eval.build_world_model import weights
 from eval.evaluate import Episode, watch_tours
 from eval.plugin_code import plugin_code
 from eval.run_spec import canonical_json

@@ -242,6 +242,17 @@ class Memory(abc.ABC):
         """Bytes per episode of everything that survives between writes."""
 
 
+class GoalTold(Protocol):
+    """Optional: a world model that can be told a goal in words instead of an action.
+
+    It then imagines a chunk on the way there, as the text-to-video models of UniPi
+    (Du et al. 2023, arXiv 2302.00111) do.
+    """
+
+    def goal_numbers(self, goals: Sequence[str]) -> Tensor:
+        """Numbers (M,) that `predict` takes where it takes those of actions."""
+
+
 class Adaptable(Protocol):
     """Optional: a world model that takes fast weights.
 

@@ -50,17 +50,21 @@ class ActionProbe(ModelMixin, ConfigMixin):
         return self(pairs).argmax(dim=1).cpu()
 
 
-def load_probe(folder: Path, *, phrases: Sequence[str], encoder: str) -> ActionProbe:
+def load_probe(
+    folder: Path, *, phrases: Sequence[str], encoder: str | None
+) -> ActionProbe:
     """The probe in a folder, checked against the world model it is to judge.
 
     Args:
         folder: Where `stage=probe` saved it.
         phrases: Canonical phrases of the world model's actions.
-        encoder: Fingerprint of the world model's autoencoder.
+        encoder: Fingerprint of the world model's autoencoder; None if it has none.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged, or reads other actions or other latents.
     """
-    wanted = {"phrases": phrases, "encoder": encoder}
+    wanted: dict[str, object] = {"phrases": phrases}
+    if encoder is not None:
+        wanted["encoder"] = encoder
     return load_checked(ActionProbe, folder, stage="probe", wanted=wanted)

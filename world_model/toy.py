@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 
 import gymnasium
 import torch
@@ -64,14 +65,26 @@ class DotWorldModel(_ToyWorldModel):
     SIZE = 8
     min_change = 0.05
     STEPS = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
+    MIDDLE = (4, 4)
 
     def __init__(self, chunk_length: int = 2) -> None:
         self.action_space = PhraseSpace(("up", "down", "left", "right"), (1, 0, 3, 2))
         self.chunk_length = chunk_length
 
+    def goal_numbers(self, goals: Sequence[str]) -> Tensor:
+        """See `GoalTold.goal_numbers`; one number for all goals."""
+        return torch.full((len(goals),), len(self.STEPS))
+
     def _moved(self, before: Tensor, actions: Tensor) -> Tensor:
-        position = dot_position(before) + self.STEPS[actions]
-        return draw_dot(position.clamp(0, self.SIZE - 1))
+        here = dot_position(before)
+        actions = torch.where(actions < len(self.STEPS), actions, self._homing(here))
+        return draw_dot((here + self.STEPS[actions]).clamp(0, self.SIZE - 1))
+
+    def _homing(self, here: Tensor) -> Tensor:
+        """The next action from (row, column) to `MIDDLE`."""
+        row, column = (torch.tensor(self.MIDDLE) - here).unbind(dim=-1)
+        across = torch.where(column < 0, 2, torch.where(column > 0, 3, 0))
+        return torch.where(row < 0, 0, torch.where(row > 0, 1, across))
 
 
 def draw_dot(position: Tensor) -> Tensor:

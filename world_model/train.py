@@ -97,7 +97,7 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     mirrored = None
     if config.mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
-    codes = ActionCodes.of(meta, episodes)
+    codes = ActionCodes.of(meta, episodes, goals=mix.goal > 0)
     train_slow(denoiser, episodes, codes, output, config, mirrored=mirrored)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from envs.domains import any_domain_class
-from eval.build import build_world_model
+from eval.build_world_model import build_world_model
 from eval.laws.example import Example
 from world_model.testing import WORLD_MODEL_LAWS, random_chunks
 

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from eval.build import build_world_model, load_classifier, weights
+from eval.build import load_classifier
+from eval.build_world_model import build_world_model, weights
 from eval.quality.cases import Cases, decode, encode, make_cases, predict
 from eval.quality.fidelity import fidelity_figures
 from eval.quality.figures import Figure, to_csv, to_table, verdict

@@ -17,6 +17,7 @@ from world_model.toy import (
     DotWorldModel,
     PointWorldModel,
     dot_distance,
+    dot_position,
     draw_dot,
 )
 
@@ -45,6 +46,15 @@ class MovingDot(DotWorldModel):
         super().__init__()
         space = self.action_space
         self.action_space = PhraseSpace(space.phrases, space.inverses, motions=MOTIONS)
+
+
+class ReadsDots:
+    """Exact inverse dynamics; "up" where nothing moved."""
+
+    def read(self, before: Tensor, after: Tensor) -> Tensor:
+        step = dot_position(after) - dot_position(before)
+        fits = (step[:, None] == DotWorldModel.STEPS).all(dim=-1)
+        return fits.int().argmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -109,3 +119,9 @@ def point() -> Scene:
         draw,
         Distance(lambda a, b: (a - b).abs().amax(dim=(-3, -2, -1))),
     )
+
+
+@pytest.fixture(scope="session")
+def reads_dots() -> ReadsDots:
+    """What reads actions from the dot's videos."""
+    return ReadsDots()

@@ -28,7 +28,10 @@ def test_every_search_can_be_chosen_and_makes_its_planner(name, request):
     assert found["name"] == rows.get(name, f"mpc_{name}")
     assert found["_target_"] == "planners.mpc.MPCPolicy"
     model = scene.world_model()
-    planner = instantiate(found["planner"], model, scene.objective)
+    parts = [model, scene.objective]
+    if name == "video_plan":
+        parts.append(request.getfixturevalue("reads_dots"))
+    planner = instantiate(found["planner"], *parts)
     assert type(planner).__module__ == f"planners.{name}"
 
 

@@ -16,10 +16,15 @@ def make_tiny(**options) -> VideoDiffusionWorldModel:
     """A one-layer video diffusion model on (3, 8, 8), the same every time."""
     target = options.pop("target", "flow")
     bounds = options.pop("bounds", None)
+    told_goals = options.pop("told_goals", False)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         denoiser = VideoDenoiser(
-            latent_channels=3, width=32, num_layers=1, target=target
+            latent_channels=3,
+            width=32,
+            num_layers=1,
+            target=target,
+            told_goals=told_goals,
         )
     autoencoder = FrameAutoencoder(kind="identity", latent_channels=3)
     config = ModelConfig(PHRASES, (1, 0, 3, 2), chunk_length=2, domain="toy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from world_model.shards import ShardMeta
@@ -56,3 +57,18 @@ def test_vectors_are_read_as_their_codes():
     found = codes.pick(ids, np.random.default_rng(0))
     torch.testing.assert_close(found[0, 1:], VectorCode(bounds)(vectors[4:]))
     assert not codes.named
+
+
+def test_goals_follow_the_phrases_worded_as_tasks_do_first():
+    names = ("red box", "blue sphere")
+    meta = ShardMeta("rooms", 2, ("forward",), (None,), names, {})
+    codes = ActionCodes.of(meta, episodes(), goals=True).first_only
+    found = codes.pick(np.array([[-1, 2]]), np.random.default_rng(0))
+    torch.testing.assert_close(found[0, 1], embed_phrases(["go to the blue sphere"])[0])
+    assert len(ActionCodes.of(meta, episodes()).first) == 1
+
+
+def test_goals_need_to_know_what_was_found():
+    meta = ShardMeta("mine", 2, ("forward",), (None,), ("red box",), {}, labels=())
+    with pytest.raises(ValueError, match=r"`slow.mix.goal` needs .* know what was"):
+        ActionCodes.of(meta, episodes(), goals=True)

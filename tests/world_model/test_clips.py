@@ -132,3 +132,42 @@ def test_the_least_change_lies_between_blocked_and_free_actions():
     latents = data.latents.clone()
     latents[:, 3 * 3 :] -= 2
     assert replace(data, latents=latents).min_change == pytest.approx((1 + 9) / 2)
+
+
+def with_goals(at):
+    """Object 1 is found at chunk end `at` of every episode, object 0 one earlier."""
+    found = np.zeros((NUM_EPISODES, NUM_ACTIONS + 1, 2), bool)
+    found[:, at, 1] = found[:, at - 1, 0] = True
+    return replace(episodes(2), found=found)
+
+
+@given(seeds)
+def test_a_goal_is_told_where_it_is_reached_soon_and_first(seed):
+    data, rng = with_goals(5), np.random.default_rng(seed)
+    mix = ClipMix(goal=1.0, conditional=1.0, extra=0.0, short=1.0)
+    batch = sample_batch(data, mix, 32, rng)
+    frames = batch.clean[:, :, 0, 0, 0] % 100
+    here = (frames[:, -2] // 2).long()
+    forward = frames[:, -1] > frames[:, -2]
+    told = batch.action_ids[:, -1]
+    # Object 1 is at 5, object 0 at 4; who stands at one is on the way to the other.
+    for row in range(32):
+        where, ahead = int(here[row]), bool(forward[row])
+        goals = {4: 4, 5: 5}  # chunk end -> number of its object
+        on_the_way = [e for e in goals if (e > where if ahead else e < where)]
+        if on_the_way:
+            nearest = min(on_the_way, key=lambda e: abs(e - where))
+            assert int(told[row]) == goals[nearest]
+        else:
+            assert int(told[row]) < 4
+    # What was done before is still told as an action.
+    assert (batch.action_ids[:, :-1] < 4).all()
+
+
+def test_goals_out_of_reach_are_not_told():
+    data = replace(
+        episodes(2), found=np.zeros((NUM_EPISODES, NUM_ACTIONS + 1, 2), bool)
+    )
+    mix = ClipMix(goal=1.0, conditional=1.0)
+    batch = sample_batch(data, mix, 32, np.random.default_rng(0))
+    assert (batch.action_ids < 4).all()

@@ -249,3 +249,21 @@ def test_a_saved_model_of_vectors_is_the_same(make_tiny, tmp_path):
 def test_vectors_have_no_other_words(make_tiny):
     with pytest.raises(ValueError, match="`with_phrases` needs actions that are phras"):
         make_tiny(bounds=PLANE).with_phrases(["up"])
+
+
+def test_a_goal_in_words_is_told_like_an_action(make_tiny):
+    model = make_tiny(told_goals=True)
+    here, there = model.goal_numbers(["go to the red box", "go to the blue box"])
+    assert (int(here), int(there)) == (4, 5)
+    assert model.goal_numbers(["go to the blue box", "up"]).tolist() == [5, 0]
+    told = torch.tensor([0, here, there]).expand(2, -1)[..., None]
+    context = random_chunks(model, num_episodes=2)[-1].context
+    noise = [torch.Generator().manual_seed(i) for i in range(2)]
+    up, red, blue = model.rollout(context, told, generator=noise).latents.unbind(dim=1)
+    assert (up - red).abs().max() > 1e-4
+    assert (red - blue).abs().max() > 1e-4
+
+
+def test_weights_that_were_never_told_goals_refuse_them(tiny):
+    with pytest.raises(ValueError, match=r"were told goals, got others \(domain toy\)"):
+        tiny.goal_numbers([])

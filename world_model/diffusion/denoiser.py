@@ -66,6 +66,7 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
         num_layers: Transformer blocks.
         text_dim: E, size of a phrase embedding.
         target: "flow" (velocity of the straight path) or "epsilon" (the paper's).
+        told_goals: Whether it was also trained on goals in words instead of actions.
     """
 
     @register_to_config
@@ -76,6 +77,7 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
         num_layers: int = 6,
         text_dim: int = 384,
         target: str = "flow",
+        told_goals: bool = False,
     ) -> None:
         super().__init__()
         if width % 32:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from world_model.diffusion.sampler import sample_future
 from world_model.errors import unknown_name
 from world_model.phrase_space import Motion, PhraseSpace, phrase_space_of
 from world_model.shards import Bounds, ShardMeta, write_atomically
-from world_model.text.encoder import embed_phrases
+from world_model.text.phrase_code import PhraseCode
 from world_model.vector_code import TEXT_DIM, VectorCode
 
 ADAPTED_LAYERS = (
@@ -150,7 +150,11 @@ class VideoDiffusionWorldModel(WorldModel):
         self.max_batch = max_batch
         self.precision = precision
         self.recall_strength = recall_strength
-        self._code = _action_code(config, self.device)
+        self._code: PhraseCode | VectorCode
+        if config.bounds is None:
+            self._code = PhraseCode(config.phrases, self.device)
+        else:
+            self._code = VectorCode(config.bounds)
 
     @property
     def device(self) -> torch.device:
@@ -175,6 +179,21 @@ class VideoDiffusionWorldModel(WorldModel):
             precision=self.precision,
             recall_strength=self.recall_strength,
         )
+
+    def goal_numbers(self, goals: Sequence[str]) -> Tensor:
+        """See `GoalTold.goal_numbers`.
+
+        Raises:
+            ValueError: If the slow weights were never told goals.
+        """
+        told_goals = self.denoiser.config["told_goals"]
+        if not isinstance(self._code, PhraseCode) or not told_goals:
+            raise ValueError(
+                "A video of a goal in words needs slow weights that were told goals, "
+                f"got others (domain {self.config.domain}): train them with "
+                "`slow.mix.goal=0.3`, or use planner=mpc."
+            )
+        return self._code.numbers(goals)
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
@@ -351,15 +370,6 @@ class VideoDiffusionWorldModel(WorldModel):
         if actions is not None:
             out[:, 1:] = self._code(actions.to(self.device))
         return out
-
-
-def _action_code(
-    config: ModelConfig, device: torch.device
-) -> Callable[[Tensor], Tensor]:
-    """What the denoiser reads of actions: numbers of phrases, or vectors."""
-    if config.bounds is not None:
-        return VectorCode(config.bounds)
-    return embed_phrases(config.phrases).to(device).__getitem__
 
 
 def _read_config(path: Path) -> ModelConfig:

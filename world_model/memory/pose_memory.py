@@ -164,6 +164,8 @@ class PoseMemory(Memory):
         walk, start = located
         found = {}
         for i, path in enumerate(paths):
+            if any(action >= len(self._motions) for action in path):
+                continue  # a goal in words: nobody knows where it leads
             pose = start
             for action in path:
                 if (pose.place, action) not in self._walks[slot][walk].blocked:

@@ -93,8 +93,12 @@ class RidgeMemory(Memory):
         known = torch.zeros(actions.shape, dtype=torch.float64, device=views.device)
         for row, weights in enumerate(asked):
             if weights is not None:
-                keys = self._keys(views[row], actions[row])
-                recalled[row], known[row] = weights.read(keys, self.penalty)
+                # A goal in words is no action: nothing is known of it.
+                is_action = actions[row].cpu() < len(self._inverses)
+                asked_for = actions[row].cpu() * is_action
+                keys = self._keys(views[row], asked_for)
+                recalled[row], found = weights.read(keys, self.penalty)
+                known[row] = found * is_action.to(found.device)
         return Reading(
             frames=recalled[:, :, None],
             frames_valid=(known >= self.min_known).cpu(),

@@ -170,3 +170,17 @@ UNRELATED: tuple[str, ...] = (
     "my aunt likes poetry",
 )
 """Texts that name no action: a model should execute them at chance."""
+
+_GOALS = (
+    "go to the {}",
+    "find the {}",
+    "drive to the {}",
+    "return to the {}",
+    "look for the {}",
+    "approach the {}",
+)
+
+
+def goal_wordings(name: str) -> tuple[str, ...]:
+    """How to ask for an object, the way tasks do it first."""
+    return tuple(goal.format(name) for goal in _GOALS)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
-from world_model.text.phrases import PARAPHRASES
+from world_model.text.phrases import PARAPHRASES, goal_wordings
 from world_model.training.clips import LatentEpisodes
 from world_model.vector_code import VectorCode
 
@@ -39,10 +39,29 @@ class ActionCodes:
         return cls(torch.cat(list(wordings)), np.cumsum(count) - count, count)
 
     @classmethod
-    def of(cls, meta: ShardMeta, episodes: LatentEpisodes) -> ActionCodes:
-        """Of a data set's phrases and their paraphrases, or of its vectors."""
+    def of(
+        cls, meta: ShardMeta, episodes: LatentEpisodes, *, goals: bool = False
+    ) -> ActionCodes:
+        """Of a data set's phrases and their paraphrases, or of its vectors.
+
+        Args:
+            meta: Names the phrases, or the bounds of vectors.
+            episodes: Hold the vectors.
+            goals: Whether goals follow, one per nameable object.
+
+        Raises:
+            ValueError: If there are no goals to tell.
+        """
+        if goals and (meta.bounds is not None or "found" not in meta.labels):
+            raise ValueError(
+                "`slow.mix.goal` needs actions that are phrases and episodes that know "
+                f"what was found, got data of domain {meta.domain} without: use "
+                "slow.mix.goal=0."
+            )
         if meta.bounds is None:
             texts = [PARAPHRASES.get(p, (p,)) for p in meta.phrases]
+            if goals:
+                texts += [goal_wordings(name) for name in meta.objects]
             return cls.of_wordings([embed_phrases(group) for group in texts])
         assert episodes.vectors is not None
         table = VectorCode(meta.bounds)(episodes.vectors)

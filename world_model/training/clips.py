@@ -20,6 +20,8 @@ from torch import Tensor
 from world_model.diffusion.denoiser import Clip, add_noise
 
 CONDITIONAL, INDEPENDENT, JOINT = range(3)
+GOAL_HORIZON = 7
+"""Most chunks from where a goal is told to where it is reached."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class ClipMix:
     """Shares of the kinds of training clips; each in [0, 1].
 
     Attributes:
+        goal: Share of clips that are told an object which is found within
+            `GOAL_HORIZON` chunks, as a goal in words, instead of the action.
         short: Only the chunk's last frame is the future, else all its frames.
         extra: Clips with an extra-frame slot.
         recalled: Of these, the slot holds the noised last frame of the future and
@@ -40,6 +44,7 @@ class ClipMix:
         num_past: Share of each number of past frames.
     """
 
+    goal: float = 0.0
     short: float = 0.7
     extra: float = 0.35
     recalled: float = 0.35
@@ -66,6 +71,8 @@ class LatentEpisodes:
         beside: Chunk ends seen from a little beside the path, by one shift an
             episode, (E, T + 1, c, h, w) half; None where nobody looked.
         vectors: (A, D) the actions that are vectors; None where they are phrases.
+        found: (E, T + 1, O) bool, which objects are found at chunk ends; None where
+            nobody knows.
     """
 
     latents: Tensor
@@ -75,6 +82,7 @@ class LatentEpisodes:
     inverses: np.ndarray
     beside: Tensor | None = None
     vectors: Tensor | None = None
+    found: np.ndarray | None = None
 
     def part(self, rows: slice) -> LatentEpisodes:
         """Some of the episodes."""
@@ -84,6 +92,7 @@ class LatentEpisodes:
             actions=self.actions[rows],
             moved=None if self.moved is None else self.moved[rows],
             beside=None if self.beside is None else self.beside[rows],
+            found=None if self.found is None else self.found[rows],
         )
 
     @property
@@ -134,6 +143,8 @@ def sample_batch(
     num_past = int(rng.choice(sizes, p=[mix.num_past[k] for k in sizes]))
     extra = rng.random() < mix.extra
     frames, ids, times, episode = _indices(data, mix, batch_size, num_past, short, rng)
+    if mix.goal:
+        _tell_goals(data, mix, frames, ids, episode, num_past, rng)
     clean = data.latents[episode[:, None], torch.from_numpy(frames)].float()
     levels, mode = _noise_levels(mix, batch_size, clean.shape[1], num_past, rng)
     ids[mode == JOINT] = -1
@@ -211,6 +222,34 @@ def _indices(
     times = np.zeros(frames.shape, np.float32)
     times[:, num_past:] = offsets / length
     return frames, led_to, times, episode
+
+
+def _tell_goals(
+    data: LatentEpisodes,
+    mix: ClipMix,
+    frames: np.ndarray,
+    ids: np.ndarray,
+    episode: np.ndarray,
+    num_past: int,
+    rng: np.random.Generator,
+) -> None:
+    """Puts numbers of goals where the action that comes next stands in `ids`.
+
+    The goal is the object that is found first within `GOAL_HORIZON` chunk ends, as
+    time runs in the clip, and not yet where the clip's past ends. Objects are
+    numbered after the actions.
+    """
+    assert data.found is not None
+    here = frames[:, num_past - 1] // data.chunk_length
+    forward = np.where(frames[:, -1] > frames[:, num_past - 1], 1, -1)
+    ends = here[:, None] + forward[:, None] * np.arange(GOAL_HORIZON + 1)
+    inside = (ends >= 0) & (ends < data.found.shape[1])
+    found = data.found[episode[:, None], np.where(inside, ends, 0)] & inside[..., None]
+    soon = found.any(axis=1) & ~found[:, 0]
+    first = np.where(soon, found.argmax(axis=1), GOAL_HORIZON + 1)
+    told = soon.any(axis=1) & (rng.random(len(ids)) < mix.goal)
+    numbers = len(data.inverses) + first.argmin(axis=1)
+    ids[told, num_past:] = numbers[told, None]
 
 
 def _all_moved(

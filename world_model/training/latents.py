@@ -83,6 +83,7 @@ def encode_dataset(
         inverses=np.array(inverses),
         beside=beside,
         vectors=vectors,
+        found=_labels(shards, meta, "found"),
     )
 
 

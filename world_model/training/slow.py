@@ -81,6 +81,8 @@ def train_slow(
     train, held_out = split(data, config.held_out)
     if mirrored is not None:
         train = joined(train, split(mirrored, config.held_out)[0])
+    if config.mix.goal:
+        denoiser.register_to_config(told_goals=True)
     if config.compile:
         denoiser.backbone.compile_repeated_blocks()
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
@@ -129,17 +131,20 @@ def split(
 
 def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
     """The episodes of both."""
-    moved, beside = None, None
+    moved, beside, found = None, None, None
     if a.moved is not None and b.moved is not None:
         moved = np.concatenate([a.moved, b.moved])
     if a.beside is not None and b.beside is not None:
         beside = torch.cat([a.beside, b.beside])
+    if a.found is not None and b.found is not None:
+        found = np.concatenate([a.found, b.found])
     return replace(
         a,
         latents=torch.cat([a.latents, b.latents]),
         actions=np.concatenate([a.actions, b.actions]),
         moved=moved,
         beside=beside,
+        found=found,
     )
 
 
@@ -188,7 +193,7 @@ def evaluate(
     ids = batch.action_ids[:, -1]
     groups = {"skill": ids >= 0}
     if codes.named:
-        groups = {f"skill_{a}": ids == a for a in range(len(codes.first))}
+        groups = {f"skill_{a}": ids == a for a in range(len(held_out.inverses))}
     # Not `math.log10`, which refuses clips in which nothing moves at all.
     return {
         name: 10 * float((repeat[rows].mean() / error[rows].mean()).log10())
