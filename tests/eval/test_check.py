@@ -102,6 +102,7 @@ def test_the_command_prints_law_by_law(install, capsys):
     ]
     assert lines[-1] == f"planner {name}: 1 broken law"
     assert main(["planner", "mpc_beam"]) == 0
+    assert main(["planner", "video_plan"]) == 0
     assert main(["planner", "mpc_bean"]) == 1
     assert capsys.readouterr().err.startswith("error: Unknown planner 'mpc_bean'. Did")
     assert main(["metric", "nothing"]) == 1
