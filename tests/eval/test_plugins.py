@@ -91,7 +91,7 @@ def test_an_installed_planner_is_listed_at_once_and_not_imported(bench):
 def test_a_misspelt_plugin_gets_its_name(bench):
     done = bench.python("-m", "eval.run", "planner=my_planer")
     assert done.returncode == 1
-    known = "Did you mean 'my_planner'? Available: expert, expert_no_memory, "
+    known = "Did you mean 'my_planner'? Available: controller, expert, "
     assert done.stderr.startswith(f"error: Unknown planner 'my_planer'. {known}")
     assert "my_planner" in done.stderr.partition("Available")[2]
 
