@@ -115,6 +115,15 @@ def test_the_command_prints_and_writes_the_table(tmp_path, capsys):
     assert pd.read_csv(table)["p_holm"].tolist() == pytest.approx([2 / 2**8])
 
 
+def test_without_a_ceiling_there_is_no_gap_to_close(tmp_path, capsys):
+    run(tmp_path, "none", "x.........")
+    run(tmp_path, "anchor", "xx........")
+    assert main([str(tmp_path / "none"), str(tmp_path / "anchor")]) == 0
+    out = capsys.readouterr().out
+    assert "gap closed" not in out
+    assert "10.0 [0.0, 30.0]" in out
+
+
 def test_a_folder_without_a_record_is_named(tmp_path, capsys):
     run(tmp_path, "none", "x" * 10)
     assert main([str(tmp_path / "none"), str(tmp_path / "nothing")]) == 1
