@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from envs.domains import goal_domain_class
 from envs.goal_domain import GoalDomain
-from envs.splits import episode_rng
 from envs.task_env import Measures, TaskEnv
 from envs.tasks import EXTRA_STEPS
-from envs.words_space import WORDS
 from world_model.errors import unknown_name
 
 TASKS = ("reach",)
-_MAX_ATTEMPTS = 100
 
 
 class GoalTaskEnv(TaskEnv):
@@ -45,39 +41,11 @@ class GoalTaskEnv(TaskEnv):
     ) -> None:
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
-        if render_mode not in (None, "rgb_array"):
-            raise unknown_name("render_mode", render_mode, ["rgb_array"])
-        self.domain = goal_domain_class(domain)()
-        self.split = split
-        self.render_mode = render_mode
+        super().__init__(
+            goal_domain_class(domain)(), split, shows_goal=True, render_mode=render_mode
+        )
         self.tour = ()
         self.tour_states = ()
-        self.action_space = self.domain.action_space
-        image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
-        self.observation_space = spaces.Dict(
-            {"image": image, "instruction": WORDS, "goal_image": image}
-        )
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Draws the episode of `seed`; without a seed, a random one."""
-        super().reset(seed=seed)
-        episode = int(self.np_random.integers(2**31)) if seed is None else seed
-        for attempt in range(_MAX_ATTEMPTS):
-            self.domain.reset(episode_rng(self.split, episode, attempt))
-            if self.domain.solved():
-                continue
-            self._optimum = len(self.path())
-            if self._optimum in self.domain.optima:
-                self._steps = 0
-                self._goal_image = self.domain.goal_image
-                self.first_image = self.domain.render()
-                still = np.stack([self.first_image] * self.domain.chunk_length)
-                return self._observe(), self._info(still)
-        raise RuntimeError(
-            f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} attempts."
-        )
 
     def step(
         self, action: np.ndarray
@@ -85,17 +53,9 @@ class GoalTaskEnv(TaskEnv):
         """Executes one vector. The reward is 1 on success, else 0."""
         frames = self.domain.execute(np.asarray(action))
         self._steps += 1
-        success = self.domain.solved()
+        success = self._solved()
         truncated = not success and self._steps >= self._optimum + EXTRA_STEPS
         return self._observe(), float(success), success, truncated, self._info(frames)
-
-    def render(self) -> np.ndarray | None:
-        """The present view, if `render_mode` is "rgb_array"."""
-        return self.domain.render() if self.render_mode else None
-
-    def close(self) -> None:
-        """Releases the simulator."""
-        self.domain.close()
 
     @property
     def steps_left(self) -> int:
@@ -107,7 +67,7 @@ class GoalTaskEnv(TaskEnv):
         return Measures(
             optimum=self._optimum,
             distance=self.domain.distance(),
-            success=self.domain.solved(),
+            success=self._solved(),
             delay=None,
         )
 
@@ -120,6 +80,16 @@ class GoalTaskEnv(TaskEnv):
         self.domain.set_state(state)
         return actions
 
+    def _begin(self, rng: np.random.Generator) -> bool:
+        """Draws a start and a goal, if they are as far apart as they should be."""
+        self.domain.reset(rng)
+        if self.domain.solved():
+            return False
+        self._optimum, self._steps = len(self.path()), 0
+        self._goal_image = self.domain.goal_image
+        self.first_image = self.domain.render()
+        return self._optimum in self.domain.optima
+
     def _observe(self) -> dict[str, Any]:
         return {
             "image": self.domain.render(),
@@ -127,5 +97,5 @@ class GoalTaskEnv(TaskEnv):
             "goal_image": self._goal_image.copy(),
         }
 
-    def _info(self, frames: np.ndarray) -> dict[str, Any]:
-        return {"chunk": frames, "success": self.domain.solved()}
+    def _solved(self) -> bool:
+        return self.domain.solved()

@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from envs.api import Domain, Node, Transition
 from envs.domains import domain_class
-from envs.splits import episode_rng
 from envs.task_env import Measures, TaskEnv
 from envs.tasks import GOALS, Challenge, Tour, check_fits, find_task
-from envs.words_space import WORDS
 from world_model.errors import unknown_name
 
 MIN_RIVALS = 3
 """Goals, the true one too, that must be equally possible where a test starts."""
-_MAX_ATTEMPTS = 100
 
 
 class MemoryTaskEnv(TaskEnv):
@@ -52,38 +48,12 @@ class MemoryTaskEnv(TaskEnv):
     ) -> None:
         if goal not in GOALS:
             raise unknown_name("goal", goal, GOALS)
-        if render_mode not in (None, "rgb_array"):
-            raise unknown_name("render_mode", render_mode, ["rgb_array"])
         made = domain_class(domain)
         self.task = find_task(task)
         check_fits(self.task, made)
-        self.domain = made()
-        self.split = split
         self.goal = goal
-        self.render_mode = render_mode
-        self.action_space = self.domain.action_space
-        image = spaces.Box(0, 255, self.domain.frame_shape, np.uint8)
-        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": WORDS}
-        if self.task.shows_image or goal == "given_image":
-            entries["goal_image"] = image
-        self.observation_space = spaces.Dict(entries)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Draws the episode of `seed`; without a seed, a random one."""
-        super().reset(seed=seed)
-        episode = int(self.np_random.integers(2**31)) if seed is None else seed
-        for attempt in range(_MAX_ATTEMPTS):
-            rng = episode_rng(self.split, episode, attempt)
-            tour = self.task.begin(self.domain, rng)
-            self._begin_tour()
-            self.drive_on(tour)
-            if self._open_test(rng):
-                return self._observe(), self._info(self._still())
-        raise RuntimeError(
-            f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} layouts."
-        )
+        shows_goal = self.task.shows_image or goal == "given_image"
+        super().__init__(made(), split, shows_goal=shows_goal, render_mode=render_mode)
 
     def step(
         self, action: int | np.int64
@@ -91,7 +61,7 @@ class MemoryTaskEnv(TaskEnv):
         """Executes one phrase. The reward is 1 on success, else 0."""
         frames = self.domain.execute(int(action))
         self._steps += 1
-        success = self.challenge.solved(self.domain)
+        success = self._solved()
         truncated = not success and self._steps >= self.budget
         return self._observe(), float(success), success, truncated, self._info(frames)
 
@@ -105,14 +75,6 @@ class MemoryTaskEnv(TaskEnv):
             self._nodes += (self.domain.node,)
             self._seen.append(self.domain.segment_chunk())
         self.tour_summary = self._summarise()
-
-    def render(self) -> np.ndarray | None:
-        """The present view, if `render_mode` is "rgb_array"."""
-        return self.domain.render() if self.render_mode else None
-
-    def close(self) -> None:
-        """Releases the simulator."""
-        self.domain.close()
 
     @property
     def budget(self) -> int:
@@ -130,7 +92,7 @@ class MemoryTaskEnv(TaskEnv):
         return Measures(
             optimum=self._optimum,
             distance=self.challenge.distance(self.domain),
-            success=self.challenge.solved(self.domain),
+            success=self._solved(),
             delay=None if target is None else self.tour_summary.unseen_for[target],
             distances=self.challenge.distances(self.domain),
             subgoals=self.challenge.subgoals(self.domain),
@@ -141,6 +103,13 @@ class MemoryTaskEnv(TaskEnv):
         path = self.challenge.path(self.domain, self.domain.node)
         assert path is not None  # the test was accepted because there is one
         return path
+
+    def _begin(self, rng: np.random.Generator) -> bool:
+        """Draws a layout, drives its tour and opens a test, if it allows one."""
+        tour = self.task.begin(self.domain, rng)
+        self._begin_tour()
+        self.drive_on(tour)
+        return self._open_test(rng)
 
     def _begin_tour(self) -> None:
         self.tour: tuple[Transition, ...] = ()
@@ -185,9 +154,6 @@ class MemoryTaskEnv(TaskEnv):
             self._goal_image = challenge.view(domain, start)
         return True
 
-    def _still(self) -> np.ndarray:
-        return np.stack([self.domain.render()] * self.domain.chunk_length)
-
     def _observe(self) -> dict[str, Any]:
         words = self.challenge.instruction
         obs = {"image": self.domain.render(), "instruction": words}
@@ -195,8 +161,8 @@ class MemoryTaskEnv(TaskEnv):
             obs["goal_image"] = self._goal_image.copy()
         return obs
 
-    def _info(self, frames: np.ndarray) -> dict[str, Any]:
-        return {"chunk": frames, "success": self.challenge.solved(self.domain)}
+    def _solved(self) -> bool:
+        return self.challenge.solved(self.domain)
 
 
 def _trailing_zeros(counts: Sequence[int]) -> int:

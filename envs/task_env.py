@@ -8,8 +8,14 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
 from envs.api import Transition
+from envs.splits import episode_rng
+from envs.words_space import WORDS
+from world_model.errors import unknown_name
+
+_MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,12 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         tour: What was shown before the test.
         tour_states: Simulator states after each action of the tour.
         first_image: The view before the tour (H, W, C).
+
+    Args:
+        domain: A fresh simulator.
+        split: "train", "val" or "test"; their seeds are disjoint.
+        shows_goal: Whether a goal image is part of every observation.
+        render_mode: "rgb_array" or None.
     """
 
     metadata: dict[str, Any] = {
@@ -58,6 +70,43 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     tour: tuple[Transition, ...]
     tour_states: tuple[Any, ...]
     first_image: np.ndarray
+
+    def __init__(
+        self, domain: Any, split: str, *, shows_goal: bool, render_mode: str | None
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise unknown_name("render_mode", render_mode, ["rgb_array"])
+        self.domain = domain
+        self.split = split
+        self.render_mode = render_mode
+        self.action_space = domain.action_space
+        image = spaces.Box(0, 255, domain.frame_shape, np.uint8)
+        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": WORDS}
+        if shows_goal:
+            entries["goal_image"] = image
+        self.observation_space = spaces.Dict(entries)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Draws the episode of `seed`; without a seed, a random one."""
+        super().reset(seed=seed)
+        episode = int(self.np_random.integers(2**31)) if seed is None else seed
+        for attempt in range(_MAX_ATTEMPTS):
+            if self._begin(episode_rng(self.split, episode, attempt)):
+                still = np.stack([self.domain.render()] * self.domain.chunk_length)
+                return self._observe(), self._info(still)
+        raise RuntimeError(
+            f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} attempts."
+        )
+
+    def render(self) -> np.ndarray | None:
+        """The present view, if `render_mode` is "rgb_array"."""
+        return self.domain.render() if self.render_mode else None
+
+    def close(self) -> None:
+        """Releases the simulator."""
+        self.domain.close()
 
     @property
     @abc.abstractmethod
@@ -71,3 +120,18 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     @abc.abstractmethod
     def path(self) -> list[Any]:
         """Actions that lead from here to the goal, as few as the domain knows."""
+
+    @abc.abstractmethod
+    def _begin(self, rng: np.random.Generator) -> bool:
+        """Draws an episode and opens its test; False if it is not a valid one."""
+
+    @abc.abstractmethod
+    def _observe(self) -> dict[str, Any]:
+        """What a policy may see now."""
+
+    @abc.abstractmethod
+    def _solved(self) -> bool:
+        """Simulator truth, now."""
+
+    def _info(self, frames: np.ndarray) -> dict[str, Any]:
+        return {"chunk": frames, "success": self._solved()}
