@@ -133,20 +133,25 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     return Parts(policy, make_env, memory, model, objective, device, metrics)
 
 
-def tour_env(cfg: DictConfig) -> MemoryTaskEnv:
-    """An environment whose episodes begin with a tour.
+def require_tour(cfg: DictConfig) -> None:
+    """Refuses a suite that needs episodes with a tour on a task without one.
 
     Raises:
         ValueError: If the task has none.
     """
     from envs.domains import GOAL_DOMAINS
-    from envs.memory_task_env import MemoryTaskEnv
 
     if cfg.task.domain in GOAL_DOMAINS:
         raise ValueError(
             f"`suite={cfg.suite}` needs a task with a tour, got {cfg.task.name}: "
             "choose another task."
         )
+
+
+def tour_env(cfg: DictConfig) -> MemoryTaskEnv:
+    """An environment whose episodes begin with a tour; see `require_tour`."""
+    from envs.memory_task_env import MemoryTaskEnv
+
     return MemoryTaskEnv(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
 
 

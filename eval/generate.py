@@ -18,7 +18,7 @@ from rich.progress import track
 
 from envs.api import Domain
 from envs.lattice import end_of, path_to
-from eval.build import Parts, build, other_memory, tour_env
+from eval.build import Parts, build, other_memory, require_tour, tour_env
 from eval.video_file import side_by_side, write_mp4
 from planners.mpc import MPCPolicy
 from world_model.core import Chunk, Context
@@ -27,6 +27,7 @@ from world_model.frames import to_env, to_model
 
 def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     """Writes real | without memory | with memory and returns the video file."""
+    require_tour(cfg)
     env = tour_env(cfg)
     env.reset(seed=cfg.first_seed)
     domain = env.domain

@@ -23,7 +23,7 @@ from rich.progress import track
 from torch import Tensor
 
 from envs.memory_task_env import MemoryTaskEnv
-from eval.build import Parts, build, other_memory, tour_env
+from eval.build import Parts, build, other_memory, require_tour, tour_env
 from eval.evaluate import Episode
 from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen
@@ -53,7 +53,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     recall_pairs.csv, recall_costs.csv, two plots and run.json. A killed run continues
     after its last whole batch of episodes.
     """
-    tour_env(cfg).close()  # refuses tasks without a tour before long work
+    require_tour(cfg)
     if cfg.recall.against not in (None, *cfg.recall.memories):
         raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
     configs = {row: _config(overrides, row) for row in cfg.recall.memories}

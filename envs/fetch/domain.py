@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gymnasium
-import mujoco
 import numpy as np
 
 from envs.goal_domain import GoalDomain
+from envs.rooms.gl import PHYSICS, get_physics, mujoco
 
 IMAGE_SIZE = 64
 STEP = 0.032  # [m] that the hand moves in one of their steps, at the most
 _CAMERA = {"distance": 0.9, "azimuth": 150.0, "elevation": -20.0}
 _LOOKAT = (1.35, 0.75, 0.55)
 _CLOSE = 0.01  # [m] to which the controller goes for goal images and starts
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,12 @@ class FetchDomain(GoalDomain):
 
     def get_state(self) -> FetchState:
         """See `GoalDomain.get_state`."""
-        size = mujoco.mj_stateSize(self._env.model, _STATE)
-        physics = np.empty(size)
-        mujoco.mj_getState(self._env.model, self._env.data, physics, _STATE)
+        physics = get_physics(self._env.model, self._env.data)
         return FetchState(physics, self._goal.copy())
 
     def set_state(self, state: FetchState) -> None:
         """See `GoalDomain.set_state`."""
-        mujoco.mj_setState(self._env.model, self._env.data, state.physics, _STATE)
+        mujoco.mj_setState(self._env.model, self._env.data, state.physics, PHYSICS)
         mujoco.mj_forward(self._env.model, self._env.data)
         self._goal = state.goal.copy()
 

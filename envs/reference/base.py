@@ -54,3 +54,22 @@ class ReferencePolicy(Policy):
             index: Which one is asked for.
         """
         raise NotImplementedError
+
+    @staticmethod
+    def state_of(obs: Observation, index: int, asker: str) -> Any:
+        """The simulator state of one episode, for privileged policies.
+
+        Args:
+            obs: What all episodes see.
+            index: Which one is asked for.
+            asker: Which policy needs it, for the error.
+
+        Raises:
+            ValueError: If the states are withheld.
+        """
+        if obs.states is None:
+            raise ValueError(
+                f"`{asker}` reads simulator states, got none: fill "
+                "`Observation.states` for privileged policies."
+            )
+        return obs.states[index]

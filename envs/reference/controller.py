@@ -29,10 +29,5 @@ class ControllerPolicy(ReferencePolicy):
         Raises:
             ValueError: If the states are withheld.
         """
-        if obs.states is None:
-            raise ValueError(
-                "`controller` reads simulator states, got none: fill "
-                "`Observation.states` for privileged policies."
-            )
-        self.simulator.set_state(obs.states[index])
+        self.simulator.set_state(self.state_of(obs, index, "controller"))
         return self.simulator.control()

@@ -75,12 +75,7 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
         Raises:
             ValueError: If the states are withheld.
         """
-        if obs.states is None:
-            raise ValueError(
-                "`expert_no_memory` reads simulator states, got none: fill "
-                "`Observation.states` for privileged policies."
-            )
-        self.simulator.set_state(obs.states[index])
+        self.simulator.set_state(self.state_of(obs, index, "expert_no_memory"))
         node, steps = self.simulator.node, int(obs.steps_left[index])
         if index not in self._explorers:
             self._explorers[index] = self._open(obs, index, node, steps)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.rooms.gl import make_renderer, mujoco
+from envs.rooms.gl import PHYSICS, get_physics, make_renderer, mujoco
 from envs.rooms.lattice import (
     BACKWARD,
     CHAMBER_DEPTH,
@@ -38,7 +38,6 @@ _FOUND_DISTANCE = 1.15  # [m]
 _FOUND_BEARING = math.radians(30)
 _AT_DISTANCE = 0.10  # [m]
 _AT_YAW = math.radians(10)
-_PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
 @dataclass(frozen=True)
@@ -199,14 +198,13 @@ class RoomsDomain(Domain):
         return place_distance(node_pose(_checked(a)), node_pose(_checked(b)))
 
     def get_state(self) -> RoomsState:
-        physics = np.empty(mujoco.mj_stateSize(self._model, _PHYSICS))
-        mujoco.mj_getState(self._model, self._data, physics, _PHYSICS)
+        physics = get_physics(self._model, self._data)
         return RoomsState(self._layout, physics)
 
     def set_state(self, state: RoomsState) -> None:
         if state.layout is not self._layout:
             self._apply(state.layout)
-        mujoco.mj_setState(self._model, self._data, state.physics, _PHYSICS)
+        mujoco.mj_setState(self._model, self._data, state.physics, PHYSICS)
         # The range sensor reads where objects are, which follows from the state.
         mujoco.mj_kinematics(self._model, self._data)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 # MuJoCo reads the variable when it is imported; a user's own choice stands.
 os.environ.setdefault("MUJOCO_GL", "egl")
 
@@ -15,6 +17,16 @@ except Exception as error:
         f"MUJOCO_GL={os.environ['MUJOCO_GL']!r} ({error}). Install libegl1, or "
         "libosmesa6 and set MUJOCO_GL=osmesa."
     ) from error
+
+PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
+"""All that the next step of the dynamics depends on."""
+
+
+def get_physics(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
+    """A copy of the whole `PHYSICS`; `mj_setState` puts it back."""
+    physics = np.empty(mujoco.mj_stateSize(model, PHYSICS))
+    mujoco.mj_getState(model, data, physics, PHYSICS)
+    return physics
 
 
 def make_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.rooms.gl import make_renderer, mujoco
+from envs.rooms.gl import PHYSICS, get_physics, make_renderer, mujoco
 from envs.tabletop.arm import HOME, Arm
 from envs.tabletop.arrangement import (
     HAND,
@@ -33,7 +33,6 @@ from envs.tabletop.simulation import IMAGE_SIZE, TableSimulation
 from envs.tabletop.vocabulary import ACTION_SPACE, PRIMITIVES
 from world_model.phrase_space import PhraseSpace
 
-_PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 _KINDS = (draw_restore_cubes, draw_swap_back, draw_shell_game)
 
 
@@ -205,15 +204,14 @@ class TabletopDomain(Domain):
         return np.vstack([self._positions(), self.hand]).astype(np.float32)
 
     def get_state(self) -> TabletopState:
-        physics = np.empty(mujoco.mj_stateSize(self._model, _PHYSICS))
-        mujoco.mj_getState(self._model, self._data, physics, _PHYSICS)
+        physics = get_physics(self._model, self._data)
         return TabletopState(self._layout, physics, self._history)
 
     def set_state(self, state: TabletopState) -> None:
         if state.layout is not self._layout:
             self._show(state.layout)
         self._history = state.history
-        mujoco.mj_setState(self._model, self._data, state.physics, _PHYSICS)
+        mujoco.mj_setState(self._model, self._data, state.physics, PHYSICS)
         self._look_again()
 
     def close(self) -> None:
@@ -225,10 +223,8 @@ class TabletopDomain(Domain):
         """The state of the arm at rest above the table, all objects parked."""
         self._table.show_only(())
         self._arm.move(HOME)
-        rest = np.empty(mujoco.mj_stateSize(self._model, _PHYSICS))
         self._data.qvel[:] = 0.0
-        mujoco.mj_getState(self._model, self._data, rest, _PHYSICS)
-        return rest
+        return get_physics(self._model, self._data)
 
     def _show(self, layout: Layout) -> None:
         self._layout = layout
@@ -236,7 +232,7 @@ class TabletopDomain(Domain):
 
     def _set_out(self, starts: dict[str, tuple[Point, float]]) -> None:
         """Arm and objects at rest; what follows depends on `starts` only."""
-        mujoco.mj_setState(self._model, self._data, self._rest, _PHYSICS)
+        mujoco.mj_setState(self._model, self._data, self._rest, PHYSICS)
         self._data.time = 0.0
         self._data.qacc_warmstart[:] = 0.0
         self._table.show_only(self._table.present)

@@ -50,12 +50,7 @@ class ExpertPolicy(ReferencePolicy):
         Raises:
             ValueError: If the states are withheld.
         """
-        if obs.states is None:
-            raise ValueError(
-                f"`{type(self).__name__}` reads simulator states, got none: fill "
-                "`Observation.states` for privileged policies."
-            )
-        self.simulator.set_state(obs.states[index])
+        self.simulator.set_state(self.state_of(obs, index, type(self).__name__))
         layout = self.believe(table(self.simulator).layout)
         challenge = self.kind.parse(obs.goal.instructions[index], layout)
         believer = Believer(table(self.simulator), challenge, layout)

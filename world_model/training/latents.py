@@ -61,8 +61,9 @@ def encode_dataset(
             _encode(_seen(s[array], mirrored), autoencoder, device)
             for s in track(shards, description=f"encoding {array}")
         ]
-        torch.save(torch.cat(parts), path)
-        return torch.cat(parts)
+        latents = torch.cat(parts)
+        torch.save(latents, path)
+        return latents
 
     beside = None
     if all("beside" in s for s in shards):

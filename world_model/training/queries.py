@@ -140,17 +140,8 @@ def _ask_once(
     rows = list(episodes)
     starts = _starts(written, data.actions.shape[1], (len(rows), count), rng)
     index = np.asarray(rows)[:, None]
-    beside = torch.zeros(starts.shape, dtype=torch.bool)
-    if data.beside is not None:
-        beside = torch.from_numpy(rng.random(starts.shape) < BESIDE)
-
-    def seen(at: np.ndarray) -> Tensor:
-        views = data.ends[index, at]
-        if data.beside is None:
-            return views
-        return torch.where(beside[..., None, None, None], data.beside[index, at], views)
-
-    past = torch.stack([seen(starts - 1), seen(starts)], dim=2).float()
+    views = _views(data, index, starts, rng)
+    past = views[:, :, :NUM_PAST].float()
     ids = np.stack([data.actions[index, starts - 1], data.actions[index, starts]], -1)
     actions = torch.from_numpy(ids.astype(np.int64))
     answers = [
@@ -171,13 +162,32 @@ def _ask_once(
     return Queries(
         episode=torch.tensor(rows)[:, None].expand(-1, count).flatten(),
         past=past.flatten(0, 1).half(),
-        target=seen(starts + 1).flatten(0, 1),
+        target=views[:, :, NUM_PAST].flatten(0, 1),
         actions=actions.flatten(0, 1),
         recalled=torch.stack(frames, dim=1).flatten(0, 1).half(),
         known=torch.stack(known, dim=1).flatten(),
         adapter={name: x.detach().half().cpu() for name, x in adapter.items()},
         snapshot=snapshot.flatten(),
     )
+
+
+def _views(
+    data: LatentEpisodes,
+    index: np.ndarray,
+    starts: np.ndarray,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Chunk ends before, at and after `starts` (S, M), (S, M, 3, c, h, w).
+
+    Where the data hold views from beside the path, some questions see only these.
+    """
+    at = starts[..., None] + np.arange(-1, NUM_PAST)
+    views = data.ends[index[..., None], at]
+    if data.beside is None:
+        return views
+    beside = torch.from_numpy(rng.random(starts.shape) < BESIDE)
+    others = data.beside[index[..., None], at]
+    return torch.where(beside[..., None, None, None, None], others, views)
 
 
 def _starts(
