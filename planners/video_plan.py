@@ -27,10 +27,11 @@ class VideoPlanPlanner(SearchPlanner):
     """Generates what going to the goal looks like; searches and scores nothing.
 
     The way of UniPi (Du et al. 2023, arXiv 2302.00111) and AVDC, which SlowFast-VGen
-    takes for its long-horizon planning: told the goal in words, the world model imagines the next chunks; an
-    inverse-dynamics model reads an action from every two neighbouring views. The
-    memory is read while the video is generated. `planner.replan_every` says how long
-    the video is followed: to its end (open loop), as in the paper, or for one action.
+    takes for its long-horizon planning: told the goal in words, the world model
+    imagines the next chunks; an inverse-dynamics model reads an action from every two
+    neighbouring views. The memory is read while the video is generated.
+    `planner.replan_every` says how long the video is followed: to its end (open loop),
+    as in the paper, or for one action.
 
     Imagines one sequence of `horizon` chunks per decision.
 
