@@ -4,8 +4,9 @@
     python -m eval.leaderboard build
     python -m eval.leaderboard show
 
-`promote` copies records that deserve a row into results/runs, `build` computes
-results/leaderboard.csv from them and from nothing else, `show` prints it.
+`promote` copies records that deserve a row into results/runs (and reports of other
+suites into results/<suite>), `build` computes results/leaderboard.csv from the records
+and from nothing else, `show` prints it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from eval.record import (
     write_atomically,
 )
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
+from eval.suite_results import promote_suite, suite_of
 
 MIN_EPISODES = 100
 # From floor to ceiling. What is not named stands before the ceiling.
@@ -271,13 +273,7 @@ def _run(arguments: argparse.Namespace) -> None:
     table_path = arguments.results / "leaderboard.csv"
     if arguments.command == "promote":
         for run in arguments.runs:
-            target = promote(
-                run,
-                arguments.results,
-                min_episodes=arguments.min_episodes,
-                replace=arguments.replace,
-            )
-            print(f"{run} -> {target}")
+            print(f"{run} -> {_promote(run, arguments)}")
     elif arguments.command == "build":
         table = build(arguments.results)
         write_atomically(table_path, table.to_csv(index=False))
@@ -286,6 +282,14 @@ def _run(arguments: argparse.Namespace) -> None:
         from eval.table import print_tables, read_leaderboard
 
         print_tables(read_leaderboard(table_path))
+
+
+def _promote(run: Path, arguments: argparse.Namespace) -> Path:
+    results, replace = arguments.results, arguments.replace
+    if suite_of(run):
+        return promote_suite(run, results, replace=replace)
+    least = arguments.min_episodes
+    return promote(run, results, min_episodes=least, replace=replace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
