@@ -14,7 +14,7 @@ from torch import Tensor
 
 from eval.quality.cases import Cases
 from eval.quality.figures import Figure, mean_figure
-from world_model.text.phrases import UNRELATED, UNSEEN
+from world_model.text.phrases import UNRELATED, vocabulary_of
 
 Predict = Callable[[Sequence[str]], Tensor]
 """Latents (M, c, h, w) after every case, its actions told in the given words."""
@@ -74,7 +74,8 @@ class Following:
             A figure per wording, their mean, and by how much it lies below the
             canonical wording on the same cases.
         """
-        wordings = list(zip(*(UNSEEN[p] for p in self._phrases), strict=True))
+        unseen = vocabulary_of(self._phrases).unseen
+        wordings = list(zip(*(unseen[p] for p in self._phrases), strict=True))
         scores = [self._score(predict(words)) for words in wordings]
         figures = []
         for words, values in zip(wordings, scores, strict=True):

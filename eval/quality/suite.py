@@ -44,7 +44,7 @@ from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.probe import ActionProbe, load_probe
-from world_model.text.phrases import UNSEEN
+from world_model.text.phrases import vocabulary_of
 from world_model.training.latents import encoder_fingerprint
 
 _COUNTS = ("episodes", "actions", "batch_size", "min_pixels")
@@ -294,11 +294,12 @@ def _build_model(cfg: DictConfig) -> VideoDiffusionWorldModel:
             "`suite=quality` judges world models that learned phrases, got "
             f"{cfg.world_model.name!r}: choose world_model=tiny."
         )
-    unheard = [p for p in model.config.phrases if p not in UNSEEN]
+    words = vocabulary_of(model.config.phrases)
+    unheard = [p for p in model.config.phrases if p not in words.unseen]
     if unheard:
         raise ValueError(
             "Every phrase must have unseen wordings, got none for "
-            f"{', '.join(unheard)}: add them to world_model.text.phrases.UNSEEN."
+            f"{', '.join(unheard)}: add them to a vocabulary of world_model.text."
         )
     return model
 

@@ -15,7 +15,8 @@ from eval.quality.open_loop import Films, drift_figures, obedience_figures
 from eval.quality.pictures import sheet, spaced
 from eval.video.pixel_dct import PixelDct
 from world_model.core import Context
-from world_model.text.phrases import UNRELATED, UNSEEN
+from world_model.text.motion_phrases import MOTIONS
+from world_model.text.phrases import UNRELATED
 
 SIZE = 64
 FOCAL = 32.0  # a field of view of 90 degrees
@@ -198,14 +199,14 @@ class Obeys:
 
 def test_every_unseen_wording_is_scored_on_its_own_action():
     cases = make_cases()
-    deaf = {**UNSEEN, "turn left": UNSEEN["turn left"][1:]}
+    deaf = {**MOTIONS.unseen, "turn left": MOTIONS.unseen["turn left"][1:]}
     model = Obeys(cases, deaf)
     figures = make_following(cases).paraphrased(
         latents_of(cases.actions), model, TARGETS
     )
     scores = {f.group: f.value for f in figures if f.name == "probe_paraphrase"}
-    assert set(scores) == {"all", *(x for p in PHRASES for x in UNSEEN[p])}
-    assert scores.pop(UNSEEN["turn left"][0]) == 0.0
+    assert set(scores) == {"all", *(x for p in PHRASES for x in MOTIONS.unseen[p])}
+    assert scores.pop(MOTIONS.unseen["turn left"][0]) == 0.0
     assert scores.pop("all") == pytest.approx(19 / 20)
     assert set(scores.values()) == {1.0}
     gap = by_name(figures)["paraphrase_gap"]
@@ -216,7 +217,7 @@ def test_every_unseen_wording_is_scored_on_its_own_action():
 
 def test_a_model_deaf_to_unrelated_texts_scores_chance():
     cases = make_cases(9)  # action 0 once more than the others
-    model = Obeys(cases, UNSEEN)
+    model = Obeys(cases, MOTIONS.unseen)
     figure = make_following(cases).unrelated(model, TARGETS)[0]
     assert figure.value == pytest.approx(0.25)
     assert figure.passed

@@ -13,7 +13,7 @@ from PIL import Image
 
 from eval.quality.suite import check, run_quality
 from eval.quality.walks import WalkSpec, check_domain, load_walks, record_walks
-from world_model.text.phrases import UNSEEN
+from world_model.text.motion_phrases import MOTIONS
 from world_model.training.classifier import placements
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -88,7 +88,7 @@ def test_the_suite_writes_a_whole_report(folder, capsys):
         ("probe_unrelated", "all"),
         ("open_loop_probe", "chunks 2-3"),
     }
-    for phrase, wordings in UNSEEN.items():
+    for phrase, wordings in MOTIONS.unseen.items():
         assert ("covisible_psnr", phrase) in figures
         assert all(("probe_paraphrase", text) in figures for text in wordings)
     assert report["seeds"] == [0, 1]

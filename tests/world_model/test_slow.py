@@ -64,6 +64,14 @@ def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
     assert lines[0].startswith("step,loss,skill_0,")
 
 
+def test_codes_of_another_size_are_refused_before_any_work(tmp_path):
+    denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
+    codes = ActionCodes.of_wordings([torch.randn(2, 16) for _ in range(4)])
+    with pytest.raises(ValueError, match=r"text_dim` must be 16, .* got 8\."):
+        train_slow(denoiser, episodes(), codes, tmp_path / "a", CONFIG)
+    assert not (tmp_path / "a").exists()
+
+
 def test_mirrored_episodes_join_the_training_but_not_the_held_out(tmp_path):
     plain = train(tmp_path / "a")
     mirrored = train(tmp_path / "b", mirrored=episodes(seed=1))

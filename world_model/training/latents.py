@@ -15,7 +15,7 @@ from torch import Tensor
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
 from world_model.shards import ShardMeta, read_meta, read_shards
-from world_model.text.phrases import MIRROR, PARAPHRASES
+from world_model.text.phrases import vocabulary_of
 from world_model.training.clips import LatentEpisodes
 
 
@@ -90,7 +90,10 @@ def encode_dataset(
 
 def has_mirror(phrases: Sequence[str]) -> bool:
     """True if it is known how every action looks in a mirror."""
-    known = (p in PARAPHRASES and MIRROR.get(p, p) in phrases for p in phrases)
+    words = vocabulary_of(phrases)
+    known = (
+        p in words.paraphrases and words.mirror.get(p, p) in phrases for p in phrases
+    )
     return bool(phrases) and all(known)
 
 
@@ -105,7 +108,8 @@ def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:
             "`slow.mirror=true` needs actions whose mirror images are known, got "
             f"{', '.join(phrases)}: use slow.mirror=false."
         )
-    return np.array([list(phrases).index(MIRROR.get(p, p)) for p in phrases])
+    mirror = vocabulary_of(phrases).mirror
+    return np.array([list(phrases).index(mirror.get(p, p)) for p in phrases])
 
 
 def _labels(

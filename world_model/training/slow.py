@@ -77,7 +77,16 @@ def train_slow(
         output: Folder for checkpoints, log and the final weights.
         config: Hyper-parameters.
         mirrored: The same episodes seen in a mirror, or None.
+
+    Raises:
+        ValueError: If the denoiser reads codes of another size.
     """
+    size = codes.table.shape[1]
+    if denoiser.config["text_dim"] != size:
+        raise ValueError(
+            f"`denoiser.text_dim` must be {size}, the size of what is read of these "
+            f"data's actions, got {denoiser.config['text_dim']}."
+        )
     train, held_out = split(data, config.held_out)
     if mirrored is not None:
         train = joined(train, split(mirrored, config.held_out)[0])

@@ -1,0 +1,28 @@
+"""`Vocabulary`: what the actions of a kind of domain are called, in many wordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Phrases and their wordings; its embeddings are kept in a table of its name.
+
+    Attributes:
+        name: Of the table beside this file.
+        paraphrases: Canonical phrase -> wordings seen in training, the canonical one
+            first.
+        unseen: Canonical phrase -> wordings never used in training.
+        mirror: Canonical phrase -> what it looks like in a mirror; the others look
+            the same.
+        num_pools: How many weighted means of its words stand for a text. One, the
+            plain mean, hardly tells "row 3, column 4" from "row 4, column 3".
+    """
+
+    name: str
+    paraphrases: Mapping[str, tuple[str, ...]]
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mirror: Mapping[str, str] = field(default_factory=dict)
+    num_pools: int = 1
