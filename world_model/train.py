@@ -139,7 +139,10 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     config = SlowFastConfig(**fields | {"mix": ClipMix(**fields.get("mix", {}))})
     set_seed(config.seed)
     codes = ActionCodes.of(meta, episodes)
-    trained = train_slow_fast(denoiser, make_memory, episodes, codes, output, config)
+    origin = {"memory": plain(cfg.memory), "encoder": encoder, "data": meta.provenance}
+    trained = train_slow_fast(
+        denoiser, make_memory, episodes, codes, output, config, origin=origin
+    )
     with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
     print(f"weights: {output / 'weights'}")
 

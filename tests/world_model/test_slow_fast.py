@@ -1,6 +1,7 @@
 """Slow-fast learning: what is asked, what is read, and what training does with it."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -164,7 +165,10 @@ def test_controls_never_read_their_own_answer(make):
 def train(folder, make=retrieval, **options):
     codes = ActionCodes.of_wordings([embed_phrases([x]) for x in PHRASES])
     config = replace(CONFIG, **options)
-    return train_slow_fast(fresh(), make, episodes(), codes, folder, config)
+    origin = {"memory": make.__name__}
+    return train_slow_fast(
+        fresh(), make, episodes(), codes, folder, config, origin=origin
+    )
 
 
 @pytest.mark.parametrize("make", [retrieval, temp_lora])
@@ -181,7 +185,7 @@ def test_training_changes_the_slow_weights_and_says_how_well_memory_is_used(
     assert "error_known,error_unknown" in lines[0]
     assert len(lines) == 3
     # Two rounds of two shards, if they are stored.
-    assert len(list(tmp_path.glob("snapshots/*.pt"))) == 4 * stored
+    assert len(list(tmp_path.glob("snapshots/snapshots-*.pt"))) == 4 * stored
     assert VideoDenoiser.from_pretrained(tmp_path / "denoiser")
 
 
@@ -206,6 +210,22 @@ def test_trained_slow_weights_join_the_rest_of_what_ships(tmp_path):
     assert next(changed.parameters()).dtype == torch.float32  # left as it was
     for path in (tmp_path / "weights").glob("*/config.json"):
         assert str(tmp_path) not in path.read_text()
+
+
+def test_arms_may_share_snapshots_but_nothing_made_otherwise(tmp_path):
+    train(tmp_path / "a")
+    shutil.copytree(tmp_path / "a" / "snapshots", tmp_path / "b" / "snapshots")
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("b/snapshots/*")}
+    train(tmp_path / "b", reading="none")
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert kept.keys() == set(tmp_path.glob("b/snapshots/*"))
+    for changed, what in (
+        ({"make": temp_lora}, "memory"),
+        ({"seed": 1}, "seed"),
+        ({"rounds": 2}, "batch_size, learning_rate, num_steps, reading, rounds"),
+    ):
+        with pytest.raises(ValueError, match=rf"got other values of {what} in .*orig"):
+            train(tmp_path / "b", **changed)
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,8 +128,13 @@ def _seen(frames: np.ndarray, mirrored: bool) -> np.ndarray:
 
 def fingerprint(autoencoder: FrameAutoencoder) -> str:
     """Eight hex digits that change with whatever decides the latents."""
+    return digest_of(dict(autoencoder.named_buffers()))
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Eight hex digits that change with any of the tensors."""
     digest = hashlib.sha256()
-    for _, tensor in sorted(autoencoder.named_buffers()):
+    for _, tensor in sorted(tensors.items()):
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()[:8]
 

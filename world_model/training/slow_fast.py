@@ -12,33 +12,29 @@ the questions are asked from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Tensor
 
-from world_model.api import Memory
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
-from world_model.shards import write_atomically
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes, TrainingBatch, sample_batch
+from world_model.training.clips import LatentEpisodes
+from world_model.training.latents import digest_of
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
-from world_model.training.queries import Queries, ask
+from world_model.training.queries import Queries
 from world_model.training.question_batch import SlowFastConfig, question_batch
 from world_model.training.slow import evaluate, split, with_actions
+from world_model.training.snapshots import MakeMemory, Snapshots
 
 JUDGED_STRENGTH = 0.15
 """Noise level of starts from recalled frames, as planning has it."""
-
-MakeMemory = Callable[[VideoDenoiser], Memory]
 
 
 def train_slow_fast(
@@ -48,6 +44,8 @@ def train_slow_fast(
     codes: ActionCodes,
     output: Path,
     config: SlowFastConfig,
+    *,
+    origin: Mapping[str, object],
 ) -> VideoDenoiser:
     """Runs both loops and returns the denoiser's moving average.
 
@@ -59,17 +57,23 @@ def train_slow_fast(
         codes: What it reads of every action.
         output: Folder for snapshots, checkpoints, log and the final weights.
         config: Hyper-parameters.
+        origin: Names the memory and the data, as JSON; goes with the snapshots.
+
+    Raises:
+        ValueError: If `output` holds snapshots of another origin.
     """
     train, held_out = split(data, config.held_out)
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
-    judged = _held_out(make_memory, denoiser, held_out, config)
+    folder = output / "snapshots"
+    origin = {**origin, "slow_weights": digest_of(denoiser.state_dict())}
+    source = Snapshots(make_memory, train, folder, config, origin=origin)
+    judged = source.held_out(denoiser, held_out)
     if judged.adapter:
         adapters.attach(denoiser, ADAPTED_LAYERS)
     loop = TrainingLoop(
         denoiser, output, **{name: getattr(config, name) for name in names}
     )
     log = Log(output / "slow_fast.csv")
-    source = _Shards(make_memory, train, output, config)
     for step in track(range(loop.resume(), config.num_steps), "slow-fast learning"):
         rng = np.random.default_rng([config.seed, 8, step])
         batch, adapter = source.batch(step, loop.network, rng)
@@ -84,102 +88,6 @@ def train_slow_fast(
                 network.save_pretrained(output / "denoiser")
             log.write(step=done, loss=loss, **skills)
     return loop.finish()
-
-
-def _held_out(
-    make_memory: MakeMemory,
-    denoiser: VideoDenoiser,
-    held_out: LatentEpisodes,
-    config: SlowFastConfig,
-) -> Queries:
-    """Questions about held-out episodes, under the first slow weights."""
-    return ask(
-        make_memory(_copy(denoiser)),
-        held_out,
-        range(min(config.parallel, len(held_out.actions))),
-        snapshots=config.snapshots,
-        per_snapshot=config.per_snapshot,
-        rng=np.random.default_rng([config.seed, 10]),
-    )
-
-
-class _Shards:
-    """Batches of the outer loop; its questions are stored, or made when needed."""
-
-    def __init__(
-        self,
-        make_memory: MakeMemory,
-        train: LatentEpisodes,
-        output: Path,
-        config: SlowFastConfig,
-    ) -> None:
-        self._make_memory = make_memory
-        self._train = train
-        self._folder = output / "snapshots"
-        self._config = config
-        self._present: tuple[int, Queries] | None = None
-
-    def batch(
-        self, step: int, network: VideoDenoiser, rng: np.random.Generator
-    ) -> tuple[TrainingBatch, dict[str, Tensor]]:
-        """Ordinary clips, or questions and the fast weights they are read with."""
-        config = self._config
-        if rng.random() < config.rehearsal:
-            return sample_batch(self._train, config.mix, config.batch_size, rng), {}
-        return question_batch(self._at(step, network, rng), config, rng)
-
-    def _at(
-        self, step: int, network: VideoDenoiser, rng: np.random.Generator
-    ) -> Queries:
-        """The shard for a step; the same whether or not the training was killed."""
-        config = self._config
-        if not config.stored:
-            number = step // config.shard_steps
-            return self._load(number, partial(self._make, number, network))
-        per_round = max(1, config.episodes // config.parallel)
-        steps = -(-config.num_steps // config.rounds)
-        first = (step // steps) * per_round
-        for number in range(first, first + per_round):
-            if not self._path(number).exists():
-                self._store(number, network)
-        number = first + int(rng.integers(per_round))
-        path = self._path(number)
-        return self._load(number, lambda: torch.load(path, weights_only=False))
-
-    def _load(self, number: int, make: Callable[[], Queries]) -> Queries:
-        if self._present is None or self._present[0] != number:
-            self._present = number, make()
-        return self._present[1]
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"snapshots-{number:05d}.pt"
-
-    def _store(self, number: int, network: VideoDenoiser) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        queries = self._make(number, network)
-        write_atomically(self._path(number), lambda file: torch.save(queries, file))
-
-    def _make(self, number: int, network: VideoDenoiser) -> Queries:
-        """Writes a memory along episodes of its own and asks it."""
-        config = self._config
-        rng = np.random.default_rng([config.seed, 9, number])
-        size = min(config.parallel, len(self._train.actions))
-        episodes = rng.choice(len(self._train.actions), size=size, replace=False)
-        return ask(
-            self._make_memory(_copy(network)),
-            self._train,
-            episodes.tolist(),
-            snapshots=config.snapshots,
-            per_snapshot=config.per_snapshot,
-            rng=rng,
-        )
-
-
-def _copy(network: VideoDenoiser) -> VideoDenoiser:
-    """The same slow weights in a network that a world model may freeze."""
-    copy = VideoDenoiser.from_config(network.config)
-    copy.load_state_dict(network.state_dict())
-    return copy.to(next(network.parameters()).device).eval()
 
 
 @torch.no_grad()
