@@ -169,11 +169,33 @@ def test_a_later_view_anchors_a_walk_that_began_unknown(kind):
     assert same(world.ask(LEFT, LEFT), world.truth(LEFT, LEFT))
 
 
-def test_a_matcher_that_cannot_tell_leaves_the_memory_silent(kind):
-    world = World(kind, matcher=PerfectMatcher(sure=0.0))
-    world.execute(FORWARD, LEFT)
+class HeadingBlindMatcher(PerfectMatcher):
+    """Knows places, but not which way one looks there."""
+
+    def forward(self, first, second):
+        logits = super().forward(first, second)
+        logits[..., 1:] = logits[..., 1:].amax(dim=-1, keepdim=True)
+        return logits
+
+
+def test_where_several_alignments_fit_one_of_them_is_believed(kind):
+    world = World(kind, matcher=HeadingBlindMatcher())
+    world.execute(FORWARD, LEFT, LEFT, LEFT)
+    world.put(Odometry(1.0, 0.0, 180.0))
+    found = world.ask(LEFT)
+    here = [Odometry(1.0, 0.0, 90.0 * turn) for turn in range(4)]
+    assert any(same(found, view(pose)) for pose in here)
+
+
+@pytest.mark.parametrize(("min_known", "is_silent"), [(0.79, False), (0.81, True)])
+def test_only_a_walk_that_is_likely_on_known_ground_is_placed(
+    kind, min_known, is_silent
+):
+    # Nothing is told apart: four alignments weigh as much as "nowhere known" each.
+    world = World(kind, matcher=PerfectMatcher(sure=0.0), min_known=min_known)
+    world.execute(LEFT, LEFT, LEFT)
     world.put(Odometry())
-    assert world.ask(FORWARD) is None
+    assert (world.ask(LEFT) is None) == is_silent
 
 
 def test_resting_slots_learn_nothing(kind):
@@ -232,7 +254,7 @@ def test_a_search_asks_where_a_view_was_taken_once(kind, monkeypatch):
 
 def test_impossible_values_are_refused():
     for field, value in (
-        ("min_posterior", 1.0),
+        ("min_known", 1.0),
         ("dim", 0),
         ("width", -1.0),
     ):

@@ -67,9 +67,11 @@ class PoseMemory(Memory):
     images, and a view is found by whatever way one comes to it.
 
     After an unseen move a new walk begins. `PlaceMatcher` compares its views with
-    those kept; the alignment with the highest posterior anchors the walk in the first
-    one's frame, if it beats both "nowhere known" and half of the probability. Until
-    then the memory speaks only of the new walk itself.
+    those kept. Is it "nowhere known"? If that is unlikely enough, the alignment with
+    the highest posterior anchors the walk in the first one's frame, be it ever so
+    doubtful which one of several it is: a guess is mended by the next view, silence
+    leaves the planner without any memory. Else the memory speaks only of the new walk
+    itself.
 
     The model is that of path integration bound to sensory memories (Tolman-Eichenbaum
     machine, Whittington et al., Cell 2020), with alignment as in loop-closure
@@ -81,7 +83,8 @@ class PoseMemory(Memory):
     Args:
         world_model: Encodes the frames and names the actions.
         matcher: Tells how views lie to each other.
-        min_posterior: Least posterior of an alignment that is believed.
+        min_known: Least posterior of all alignments together, that is of standing
+            anywhere known, at which the best of them is believed.
     """
 
     capacity: int | None = None
@@ -91,15 +94,13 @@ class PoseMemory(Memory):
         world_model: WorldModel,
         matcher: PlaceMatcher,
         *,
-        min_posterior: float = 0.5,
+        min_known: float = 0.4,
     ) -> None:
-        if not 0 < min_posterior < 1:
-            raise ValueError(
-                f"`min_posterior` must be between 0 and 1, got {min_posterior}."
-            )
+        if not 0 < min_known < 1:
+            raise ValueError(f"`min_known` must be between 0 and 1, got {min_known}.")
         self.world_model = world_model
         self.matcher = matcher
-        self.min_posterior = min_posterior
+        self.min_known = min_known
         self._motions = motions_of(
             world_model.action_space,
             "memory by pose",
@@ -280,10 +281,9 @@ class PoseMemory(Memory):
         evidence = log_odds[None].expand(len(starts), -1, -1, -1)
         scores = evidence.gather(-1, classes[..., None])[..., 0].sum(dim=(1, 2))
         posterior = torch.cat([scores.new_zeros(1), scores]).softmax(dim=0)
-        best = int(posterior.argmax())
-        if best == 0 or posterior[best] < self.min_posterior:
+        if 1 - posterior[0] < self.min_known:
             return None
-        return starts[best - 1]
+        return starts[int(scores.argmax())]
 
     def _anchored(
         self, slot: int, num_walks: int

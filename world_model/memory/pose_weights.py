@@ -34,7 +34,7 @@ class PoseWeightsMemory(PoseMemory):
     Args:
         world_model: Encodes the frames and names the actions.
         matcher: Tells how views lie to each other.
-        min_posterior: See `PoseMemory`.
+        min_known: See `PoseMemory`.
         dim: D, number of features, and most poses known at a time: more views than
             features could not be told apart.
         width: Of the kernel over positions [m].
@@ -48,12 +48,12 @@ class PoseWeightsMemory(PoseMemory):
         world_model: WorldModel,
         matcher: PlaceMatcher,
         *,
-        min_posterior: float = 0.5,
+        min_known: float = 0.4,
         dim: int = 112,
         width: float = 0.2,
         penalty: float = 0.01,
     ) -> None:
-        super().__init__(world_model, matcher, min_posterior=min_posterior)
+        super().__init__(world_model, matcher, min_known=min_known)
         for name, value in (("dim", dim), ("width", width), ("penalty", penalty)):
             if value <= 0:
                 raise ValueError(f"`{name}` must be positive, got {value}.")
