@@ -94,7 +94,7 @@ class PoseMemory(Memory):
         world_model: WorldModel,
         matcher: PlaceMatcher,
         *,
-        min_known: float = 0.4,
+        min_known: float = 0.1,
     ) -> None:
         if not 0 < min_known < 1:
             raise ValueError(f"`min_known` must be between 0 and 1, got {min_known}.")

@@ -48,7 +48,7 @@ class PoseWeightsMemory(PoseMemory):
         world_model: WorldModel,
         matcher: PlaceMatcher,
         *,
-        min_known: float = 0.4,
+        min_known: float = 0.1,
         dim: int = 112,
         width: float = 0.2,
         penalty: float = 0.01,
