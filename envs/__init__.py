@@ -19,7 +19,7 @@ for _task, _name in (
         entry_point="envs.memory_task_env:MemoryTaskEnv",
         kwargs={"domain": "tabletop", "task": _name},
     )
-for _domain in ("Fetch", "Point"):
+for _domain in ("Arm", "Fetch", "Point"):
     gymnasium.register(
         id=f"SlowFast/{_domain}Reach-v0",
         entry_point="envs.goal_task_env:GoalTaskEnv",

@@ -19,6 +19,7 @@ DOMAINS = {
 }
 """Those whose actions are phrases, on a lattice."""
 GOAL_DOMAINS = {
+    "arm": "envs.arm.domain:ArmDomain",
     "fetch": "envs.fetch.domain:FetchDomain",
     "point": "envs.point.domain:PointDomain",
 }

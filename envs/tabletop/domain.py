@@ -11,7 +11,7 @@ import numpy as np
 
 from envs.api import Domain, Node
 from envs.rooms.gl import PHYSICS, get_physics, make_renderer, mujoco
-from envs.tabletop.arm import HOME, Arm
+from envs.tabletop.arm import CLOSED, HOME, OPEN, Arm
 from envs.tabletop.arrangement import (
     HAND,
     Arrangement,
@@ -33,6 +33,8 @@ from envs.tabletop.simulation import IMAGE_SIZE, TableSimulation
 from envs.tabletop.vocabulary import ACTION_SPACE, PRIMITIVES
 from world_model.phrase_space import PhraseSpace
 
+_REACH = np.array([[-0.2, -0.25, 0.015], [0.2, 0.25, 0.25]])
+"""Where the finger tips may be driven: least and most (x, y, height) [m]."""
 _KINDS = (draw_restore_cubes, draw_swap_back, draw_shell_game)
 
 
@@ -89,14 +91,28 @@ class TabletopDomain(Domain):
         self._history: tuple[np.ndarray, ...] = (self._positions(),)
 
     def execute(self, action: int, *, render: bool = True) -> np.ndarray:
-        before = self._data.qpos.copy()
         path = self._manipulator.run(PRIMITIVES[action])
-        self._look_again()
-        self._history += (self._positions(),)
-        if not render:
-            return np.zeros((0, *self.frame_shape), np.uint8)
-        self._chunk = _sample(path or [before], self.chunk_length)
-        return np.stack([self._render_from(qpos) for qpos in self._chunk])
+        return self._film(path, self.chunk_length if render else 0)
+
+    def drive(
+        self, displacement: np.ndarray, *, closed: bool, number: int
+    ) -> np.ndarray:
+        """Moves the hand, then closes or opens it: below primitives of language.
+
+        Args:
+            displacement: Of the finger tips (x, y, z) [m]; they stay above the table
+                and within its grid.
+            closed: Whether the fingers are to be closed at the end.
+            number: How many images are taken of it.
+
+        Returns:
+            Images at equal parts of the time (number, H, W, C).
+        """
+        self._arm.begin()
+        self._arm.move(np.clip(self._arm.position + displacement, *_REACH))
+        if closed != self._arm.holds:
+            self._arm.grip(CLOSED if closed else OPEN)
+        return self._film(self._arm.path, number)
 
     def render(self) -> np.ndarray:
         return self._render_from(self._data.qpos)
@@ -218,6 +234,15 @@ class TabletopDomain(Domain):
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _film(self, path: list[np.ndarray], number: int) -> np.ndarray:
+        """Notes what an action did; images of its path of joint positions."""
+        self._look_again()
+        self._history += (self._positions(),)
+        if not number:
+            return np.zeros((0, *self.frame_shape), np.uint8)
+        self._chunk = _sample(path or [self._data.qpos.copy()], number)
+        return np.stack([self._render_from(qpos) for qpos in self._chunk])
 
     def _find_rest(self) -> np.ndarray:
         """The state of the arm at rest above the table, all objects parked."""

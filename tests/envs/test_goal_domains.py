@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from envs.arm.domain import STEP as REACH
+from envs.arm.domain import ArmDomain
 from envs.collect import collect
 from envs.domains import (
     GOAL_DOMAINS,
@@ -161,6 +163,24 @@ def test_the_dot_in_closed_form():
     bright = np.unravel_index(point.render()[..., 0].argmax(), (8, 8))
     assert bright == (0, 7)
     assert point.solved() == (point.distance() <= REACHED)
+
+
+def test_the_arm_moves_as_told_and_carries_what_it_closes_around():
+    arm = ArmDomain()
+    arm.reset(np.random.default_rng(0))
+    before = arm.hand
+    arm.execute(np.array([0.5, -0.25, 0.25, 1.0]), render=False)
+    moved = arm.hand - before
+    assert moved == pytest.approx(np.array([0.5, -0.25, 0.25]) * REACH, abs=0.003)
+    while not arm.holds:
+        arm.execute(arm.control(), render=False)
+    low = arm.cube
+    arm.execute(np.array([0.0, 0.0, 0.5, -1.0]), render=False)
+    assert arm.cube - low == pytest.approx([0, 0, 0.5 * REACH], abs=0.004)
+    arm.execute(np.array([0.0, 0.0, -0.5, 1.0]), render=False)
+    assert not arm.holds
+    assert arm.cube == pytest.approx(low, abs=0.004)
+    arm.close()
 
 
 def test_vectors_are_collected_with_their_bounds(tmp_path):

@@ -1,0 +1,1 @@
+"""The `arm` domain: the tabletop's Panda, moved by vectors."""
