@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -169,8 +169,14 @@ def require_labels(
         )
 
 
-def read_shards(folder: Path) -> Iterator[dict[str, np.ndarray]]:
+def read_shards(
+    folder: Path, only: Collection[str] | None = None
+) -> Iterator[dict[str, np.ndarray]]:
     """Yields the arrays of every shard, in order.
+
+    Args:
+        folder: The data set.
+        only: Names of the arrays to read, of those that are there; None for all.
 
     Raises:
         ValueError: If a shard cannot be read.
@@ -179,7 +185,7 @@ def read_shards(folder: Path) -> Iterator[dict[str, np.ndarray]]:
         try:
             # Opened here: `np.load` forgets to close a file that is no archive.
             with path.open("rb") as file, np.load(file) as shard:
-                yield dict(shard)
+                yield {k: shard[k] for k in shard.files if only is None or k in only}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"Shard {path} is damaged ({error}): delete it and run "

@@ -122,7 +122,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     autoencoder = FrameAutoencoder.from_pretrained(weights / "autoencoder").eval()
     denoiser = VideoDenoiser.from_pretrained(weights / "denoiser").float()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    episodes = encode_dataset(data, autoencoder.to(device), device)
+    episodes = encode_dataset(data, autoencoder.to(device), device, beside=True)
     meta, min_change = read_meta(data), episodes.min_change
     if meta.bounds is not None:
         raise ValueError(

@@ -24,18 +24,18 @@ def load_images(folder: Path, stride: int) -> np.ndarray:
     return np.concatenate(
         [
             s["frames"][:, ::stride].reshape(-1, *s["frames"].shape[2:])
-            for s in read_shards(folder)
+            for s in read_shards(folder, only=("frames",))
         ]
     )
 
 
-@torch.no_grad()
 def encode_dataset(
     folder: Path,
     autoencoder: FrameAutoencoder,
     device: torch.device,
     *,
     mirrored: bool = False,
+    beside: bool = False,
 ) -> LatentEpisodes:
     """Encodes a whole data set once; the result is cached beside it.
 
@@ -48,44 +48,81 @@ def encode_dataset(
         device: Where to encode.
         mirrored: Every frame seen in a mirror, every action as the mirror shows it:
             the same number of new episodes for nothing.
+        beside: Also the views from beside the path, where the data set holds them.
     """
     meta = read_meta(folder)
-    shards = list(read_shards(folder))
-    name = f"latents-{fingerprint(autoencoder)}-{len(shards)}"
-    cache = folder / f"{name}{'-mirrored' * mirrored}.pt"
+    labels = list(read_shards(folder, only=("actions", "moved", "found")))
+    numbers, vectors, inverses = _numbered(labels, meta, mirrored)
+    latents = _LatentCache(folder, autoencoder, device, mirrored)
+    return LatentEpisodes(
+        latents=latents.of("frames"),
+        actions=numbers,
+        moved=_labels(labels, meta, "moved"),
+        chunk_length=meta.chunk_length,
+        inverses=inverses,
+        beside=latents.of("beside") if beside and latents.has("beside") else None,
+        vectors=vectors,
+        found=_labels(labels, meta, "found"),
+    )
 
-    def encoded(array: str, path: Path) -> Tensor:
+
+class _LatentCache:
+    """Latents of a data set's frames, encoded once and kept beside it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        autoencoder: FrameAutoencoder,
+        device: torch.device,
+        mirrored: bool,
+    ) -> None:
+        self._folder = folder
+        self._autoencoder = autoencoder
+        self._device = device
+        self._mirrored = mirrored
+
+    def has(self, array: str) -> bool:
+        """Whether the data set holds such frames."""
+        return any(array in shard for shard in read_shards(self._folder, (array,)))
+
+    @torch.no_grad()
+    def of(self, array: str) -> Tensor:
+        """Latents of all frames in an array, "frames" or "beside"."""
+        path = self._path(array)
         if path.exists():
             return torch.load(path, weights_only=True)
-        parts = [
-            _encode(_seen(s[array], mirrored), autoencoder, device)
-            for s in track(shards, description=f"encoding {array}")
-        ]
-        latents = torch.cat(parts)
+        shards = list(read_shards(self._folder, (array,)))
+        latents = torch.cat(
+            [
+                _encode(
+                    _seen(s[array], self._mirrored), self._autoencoder, self._device
+                )
+                for s in track(shards, description=f"encoding {array}")
+            ]
+        )
         torch.save(latents, path)
         return latents
 
-    beside = None
-    if all("beside" in s for s in shards):
-        beside = encoded("beside", cache.with_stem(f"{cache.stem}-beside"))
+    def _path(self, array: str) -> Path:
+        number = len(list(self._folder.glob("shard-*.npz")))
+        parts = [fingerprint(self._autoencoder), str(number)]
+        parts += ["mirrored"] * self._mirrored + [array] * (array != "frames")
+        return self._folder / f"latents-{'-'.join(parts)}.pt"
+
+
+def _numbered(
+    shards: Sequence[dict[str, np.ndarray]], meta: ShardMeta, mirrored: bool
+) -> tuple[np.ndarray, Tensor | None, np.ndarray]:
+    """Numbers of the actions, what vectors these are, and which undoes which."""
     actions = np.concatenate([s["actions"] for s in shards])
-    vectors, inverses = None, [-1 if i is None else i for i in meta.inverses]
     if meta.bounds is not None:  # every action has a number of its own
         vectors = torch.from_numpy(actions).flatten(0, 1)
-        actions = np.arange(len(vectors)).reshape(actions.shape[:2])
-        inverses = [-1] * len(vectors)
-    elif mirrored:
+        numbers = np.arange(len(vectors)).reshape(actions.shape[:2])
+        return numbers, vectors, np.full(len(vectors), -1)
+    if mirrored:
         actions = mirrored_actions(meta.phrases)[actions]
-    return LatentEpisodes(
-        latents=encoded("frames", cache),
-        actions=actions.astype(np.int64),
-        moved=_labels(shards, meta, "moved"),
-        chunk_length=meta.chunk_length,
-        inverses=np.array(inverses),
-        beside=beside,
-        vectors=vectors,
-        found=_labels(shards, meta, "found"),
-    )
+    inverses = [-1 if i is None else i for i in meta.inverses]
+    return actions.astype(np.int64), None, np.array(inverses)
 
 
 def has_mirror(phrases: Sequence[str]) -> bool:

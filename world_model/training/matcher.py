@@ -89,10 +89,12 @@ def train_matcher(
             "without: give the domain's `PhraseSpace` its motions and collect again."
         )
     device = torch.device("cpu")
-    train, held_out = split(encode_dataset(data, autoencoder, device), config.held_out)
+    train, held_out = split(
+        encode_dataset(data, autoencoder, device, beside=True), config.held_out
+    )
     sets = [walks(train, meta.motions)]
     if config.mirror:
-        mirrored = encode_dataset(data, autoencoder, device, mirrored=True)
+        mirrored = encode_dataset(data, autoencoder, device, mirrored=True, beside=True)
         sets.append(walks(split(mirrored, config.held_out)[0], meta.motions))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
