@@ -99,6 +99,21 @@ def check(cfg: DictConfig) -> None:
         )
 
 
+def use_threads(threads: int | None) -> None:
+    """Lets torch use so many threads, or as many as it chooses.
+
+    Raises:
+        ValueError: If there would be none.
+    """
+    import torch
+
+    if threads is None:
+        return
+    if threads < 1:
+        raise ValueError(f"`threads` must be at least 1 or null, got {threads}.")
+    torch.set_num_threads(threads)
+
+
 def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[str]]:
     """The same command line with another memory: its configuration and overrides."""
     kept = [o for o in overrides if not o.startswith(("memory=", "memory."))]

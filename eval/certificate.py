@@ -174,8 +174,10 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     """Opens all records, then runs what is missing: bad input shows at once."""
     from envs.domains import domain_class
     from envs.tasks import find_task
+    from eval.build import use_threads
     from eval.session import Session
 
+    use_threads(cfg.threads)
     domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     floors = find_task(cfg.task.kind).floors
     runs = {name: [f"planner={name}"] for name in floors}

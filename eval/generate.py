@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from envs.api import Domain
+from envs.domains import domain_class
 from envs.lattice import end_of, path_to
 from eval.build import Parts, build, other_memory, require_tour, tour_env
 from eval.video_file import side_by_side, write_mp4
@@ -26,15 +27,23 @@ from world_model.frames import to_env, to_model
 
 
 def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
-    """Writes real | without memory | with memory and returns the video file."""
+    """Writes real | without memory | with memory and returns the video file.
+
+    Raises:
+        ValueError: If fewer frames are asked for than one action takes.
+    """
     require_tour(cfg)
+    least = domain_class(cfg.task.domain).chunk_length
+    if cfg.frames < least:
+        raise ValueError(
+            f"`frames` must be at least {least}, those of one action, got {cfg.frames}."
+        )
     env = tour_env(cfg)
     env.reset(seed=cfg.first_seed)
     domain = env.domain
     # The same layout again, from the pose where its tour began.
     domain.place(env.tour_summary.nodes[0])
-    num_chunks = max(1, cfg.frames // domain.chunk_length)
-    actions = loop_actions(domain, num_chunks)
+    actions = loop_actions(domain, cfg.frames // domain.chunk_length)
     first = domain.render()
     real = np.concatenate([domain.execute(a) for a in actions])
     env.close()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @hydra.main(config_path="../configs", config_name="eval", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Runs the episodes that the records do not hold yet, then reports."""
-    from eval.build import check
+    from eval.build import check, use_threads
 
     overrides = list(HydraConfig.get().overrides.task)
     suites = {
@@ -47,6 +47,7 @@ def main(cfg: DictConfig) -> None:
         if cfg.suite not in suites:
             raise unknown_name("suite", cfg.suite, suites)
         check(cfg)
+        use_threads(cfg.threads)
         suites[cfg.suite](cfg, overrides)
     except USER_ERRORS as error:
         _stop(f"error: {one_line(error)}")

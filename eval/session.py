@@ -46,10 +46,6 @@ class Session:
     """
 
     def __init__(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
-        if cfg.threads:
-            import torch
-
-            torch.set_num_threads(cfg.threads)
         self.cfg = cfg
         self.parts: Parts = build(cfg)
         self.record = self._open_record(overrides)

@@ -51,10 +51,6 @@ def run_planners(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         ValueError: If a value is impossible, before any work.
         RuntimeError: At the end, if planners failed; names each with its reason.
     """
-    if cfg.threads:
-        import torch
-
-        torch.set_num_threads(cfg.threads)
     suite = PlannerSuite(cfg, overrides)
     failures = suite.run()
     suite.report(failures)

@@ -62,10 +62,6 @@ def run_quality(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         FileNotFoundError: If weights or the probe are missing.
         OSError: If results cannot be written.
     """
-    if cfg.threads:
-        import torch
-
-        torch.set_num_threads(cfg.threads)
     suite = QualitySuite(cfg, overrides)
     figures = suite.figures()
     suite.write(figures)

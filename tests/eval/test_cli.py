@@ -156,6 +156,7 @@ def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
     [
         ("episodes=0", "`episodes` must be at least 1, got 0."),
         ("num_envs=0", "`num_envs` must be at least 1, got 0."),
+        ("threads=0", "`threads` must be at least 1 or null, got 0."),
         ("first_seed=-1", "`first_seed` must be at least 0, got -1."),
         ("split=train", "`split` must be val or test, got train"),
         ("planner.planner.depth=0", "`depth` must be at least 1, got 0."),
@@ -176,6 +177,26 @@ def test_impossible_values_are_one_line(
     assert error.startswith(f"error: {message}")
     assert "\n" not in error
     assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("suite", "refused"),
+    [
+        ("tasks", "memory.rank=0"),
+        ("recall", "recall.against=nun"),
+        ("planners", "planners.calls=[0]"),
+        ("generate", "frames=0"),
+        ("quality", "quality.episodes=0"),
+    ],
+)
+def test_every_suite_keeps_to_the_threads_it_is_given(
+    run, scroll_weights, suite, refused
+):
+    torch.set_num_threads(2)
+    weights = f"world_model.weights={scroll_weights}"
+    words = ("task=scroll_find_seen", weights, f"suite={suite}", "threads=1")
+    assert run(*words, refused) is not None  # whatever comes after does not matter
+    assert torch.get_num_threads() == 1
 
 
 def remove(folder: Path) -> None:
