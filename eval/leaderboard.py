@@ -130,6 +130,8 @@ def promote(
 ) -> Path:
     """Copies a record into results/runs/<task>/<memory>-<planner>-<world_model>.
 
+    What was run on the test split goes into results/runs/<task>-test.
+
     Args:
         directory: The run, e.g. outputs/<run-id>.
         results: The results directory.
@@ -171,11 +173,11 @@ def build(results: Path) -> pd.DataFrame:
         ValueError: If a record does not belong there, or two are incomparable.
     """
     records = promoted(results)
-    first: dict[str, RunRecord] = {}
+    first: dict[Path, RunRecord] = {}
     problems = []
     for record in records:
         run = record.run()
-        other = first.setdefault(run["task"], record)
+        other = first.setdefault(record.directory.parent, record)
         found = refusals(record, min_episodes=0) + incomparable(run, other.run())
         if _target(run, results) != record.directory:
             found.append("it lies under another combination's name")
@@ -183,7 +185,7 @@ def build(results: Path) -> pd.DataFrame:
     if problems:
         raise ValueError(f"Not a leaderboard: {'; '.join(problems)}. {_REMEDY}")
     rows = [summarise(record) for record in records]
-    rows.sort(key=lambda row: (row["task"], _rank(row["row"]), row["row"]))
+    rows.sort(key=_place)
     return pd.DataFrame(rows)
 
 
@@ -224,15 +226,19 @@ def format_seeds(seeds: Sequence[int]) -> str:
     return " ".join(f"{a}-{b}" if a != b else str(a) for a, b in ranges)
 
 
-def _rank(row: str) -> int:
-    return ROW_ORDER.index(row if row in ROW_ORDER else "")
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a row stands: by task, validation before test, from floor to ceiling."""
+    name = row["row"]
+    rank = ROW_ORDER.index(name if name in ROW_ORDER else "")
+    return row["task"], row["split"] != "val", rank, name
 
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:
     names = [run["memory"], run["planner"], run["world_model"]]
     if _is_image_given(run):
         names.append("given_image")
-    return results / "runs" / slug(run["task"]) / "-".join(slug(x) for x in names)
+    folder = slug(run["task"]) + ("" if run["split"] == "val" else f"-{run['split']}")
+    return results / "runs" / folder / "-".join(slug(x) for x in names)
 
 
 def _copy(record: RunRecord, target: Path) -> None:

@@ -33,14 +33,15 @@ _COLUMNS = (
 
 
 def render(rows: pd.DataFrame) -> str:
-    """Markdown: per task a line that says how it was made, and a table.
+    """Markdown: per task and split a line that says how it was made, and a table.
 
     Args:
         rows: The leaderboard; none if nothing is promoted.
     """
     if rows.empty:
         return NO_ROWS
-    blocks = [_block(group) for _, group in rows.groupby("task", sort=False)]
+    groups = rows.groupby(["task", "split"], sort=False)
+    blocks = [_block(group) for _, group in groups]
     return "\n\n".join(blocks)
 
 

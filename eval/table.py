@@ -55,7 +55,7 @@ _BORDER = 3
 def print_tables(
     rows: pd.DataFrame, *, note: str = "", console: Console | None = None
 ) -> None:
-    """Prints one table per task, rows in the order given.
+    """Prints one table per task and split, rows in the order given.
 
     Args:
         rows: As computed by `eval.leaderboard.build`.
@@ -63,7 +63,7 @@ def print_tables(
         console: Where to print; the terminal if None.
     """
     console = console or Console()
-    for _, group in rows.groupby("task", sort=False):
+    for _, group in rows.groupby(["task", "split"], sort=False):
         console.print(_table(group, note, console.width))
 
 

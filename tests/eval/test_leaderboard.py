@@ -76,7 +76,6 @@ def test_what_deserves_no_row_is_refused_with_the_reason(tmp_path, changes, reas
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"split": "test"}, "its split is test, theirs val"),
         ({"seeds": tuple(range(1, 101))}, "its seeds are 1-100, theirs 0-99"),
     ],
 )
@@ -87,6 +86,23 @@ def test_rows_that_do_not_compare_are_refused(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=rf"{reason} \(none-mpc-tiny\)"):
         promote(source, results)
     promote(run(tmp_path, memory="window", task="Other-v0", **changes), results)
+
+
+def test_the_test_split_has_a_table_of_its_own(tmp_path):
+    results = tmp_path / "results"
+    promote(run(tmp_path, split="test"), results)
+    promote(run(tmp_path), results)
+    target = promote(run(tmp_path, memory="window", split="test"), results)
+    assert target == results / "runs" / "FindSeen-v0-test" / "window-mpc-tiny"
+    rows = build(results)
+    assert list(zip(rows["split"], rows["row"], strict=True)) == [
+        ("val", "none"),
+        ("test", "none"),
+        ("test", "window"),
+    ]
+    text = io.StringIO()
+    print_tables(rows, console=Console(file=text, width=160))
+    assert text.getvalue().count("FindSeen-v0, n=100") == 2
 
 
 def test_fewer_episodes_and_replacement_must_be_asked_for(tmp_path):
