@@ -19,7 +19,7 @@ from eval.video.lpips import MIN_SIZE
 from world_model.frames import to_model
 
 NUM_FRAMES = 16
-"""Frames of a clip: four chunks of four, which even the shortest path has."""
+"""Frames of a clip: four chunks of four, which the shortest path of `rooms` has."""
 
 
 def video_distance(
@@ -37,7 +37,7 @@ def video_distance(
 
     Returns:
         `VIDEO_COLUMNS` and how they were made, or None if fewer than two paths were
-        kept or images are smaller than 32 px.
+        kept, one has fewer than `NUM_FRAMES` frames, or images are smaller than 32 px.
     """
     paths = [
         record.directory / f"imagined-{s}.npz" for s in sorted(record.done_seeds())
@@ -46,7 +46,10 @@ def video_distance(
     kept = record.video()
     if kept.get("video_n") == len(paths):
         return kept
-    if len(paths) < 2 or np.load(paths[0])["real"].shape[2] < MIN_SIZE:
+    shapes = [np.load(path)["real"].shape for path in paths]
+    if len(paths) < 2 or shapes[0][2] < MIN_SIZE:
+        return None
+    if min(length for length, *_ in shapes) < NUM_FRAMES:
         return None
     real, imagined = (_clips(paths, name) for name in ("real", "imagined"))
     if features is None:

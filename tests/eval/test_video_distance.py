@@ -73,6 +73,13 @@ def test_too_few_or_too_small_paths_have_no_distance(tmp_path, num, size):
     assert video_distance(record(tmp_path / "a", num=num, size=size)) is None
 
 
+def test_a_path_shorter_than_a_clip_has_no_distance(tmp_path):
+    run = record(tmp_path / "a")
+    short = np.zeros((NUM_FRAMES - 1, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "a" / "imagined-99.npz", real=short, imagined=short)
+    assert video_distance(run, PixelDct()) is None
+
+
 def test_cached_features_are_those_of_the_extractor(tmp_path):
     import torch
 
