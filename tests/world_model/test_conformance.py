@@ -34,7 +34,10 @@ def by_pose(kind, model):
     """A memory by pose of a model whose actions say how they move."""
     space = model.action_space
     model.action_space = PhraseSpace(space.phrases, space.inverses, motions=SCROLLS)
-    return kind(model, PlaceMatcher(motions=SCROLLS, latent_channels=3, width=8))
+    with torch.random.fork_rng():  # every memory of a law gets the same matcher
+        torch.manual_seed(0)
+        matcher = PlaceMatcher(motions=SCROLLS, latent_channels=3, width=8)
+    return kind(model, matcher)
 
 
 FAST = {"rank": 2, "num_steps": 2, "learning_rate": 1e-2}
