@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
+from envs.gl import PHYSICS, get_physics, mujoco
 from envs.goal_domain import GoalDomain
-from envs.rooms.gl import PHYSICS, get_physics, mujoco
 
 IMAGE_SIZE = 64
 STEP = 0.032  # [m] that the hand moves in one of their steps, at the most

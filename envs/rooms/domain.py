@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.rooms.gl import PHYSICS, get_physics, make_renderer, mujoco
+from envs.gl import PHYSICS, get_physics, make_renderer, mujoco
 from envs.rooms.lattice import (
     BACKWARD,
     CHAMBER_DEPTH,

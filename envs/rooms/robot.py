@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from envs.rooms.gl import mujoco
+from envs.gl import mujoco
 from envs.rooms.lattice import STEP, Pose, wrap
 from envs.rooms.scene import CHASSIS_RADIUS, CURTAIN_GROUP, TRACK, WHEEL_RADIUS
 from world_model.phrase_space import Motion

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from envs.rooms.gl import mujoco
+from envs.gl import mujoco
 from envs.rooms.lattice import NUM_SECTORS
 from envs.rooms.layout import NUM_BRANCHES, OBJECT_COLOURS, SHAPES, Layout
 

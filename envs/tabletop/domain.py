@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.api import Domain, Node
-from envs.rooms.gl import PHYSICS, get_physics, make_renderer, mujoco
+from envs.gl import PHYSICS, get_physics, make_renderer, mujoco
 from envs.tabletop.arm import CLOSED, HOME, OPEN, Arm
 from envs.tabletop.arrangement import (
     HAND,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from envs.rooms.gl import mujoco
+from envs.gl import mujoco
 
 _INSTALL = (
     "run `make setup`, or `pip install --no-deps robosuite==1.5.2` beside "

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from envs.rooms.gl import mujoco
+from envs.gl import mujoco
 from envs.tabletop.grid import CUBE_SIZE, CUBES, OBJECTS, TABLE_HEIGHT, Point
 from envs.tabletop.simulation import body_name
 

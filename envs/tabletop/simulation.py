@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from envs.rooms.gl import mujoco
+from envs.gl import mujoco
 from envs.tabletop.grid import (
     CELLS,
     CUBE_SIZE,

@@ -34,9 +34,10 @@ def by_pose(kind, model):
     """A memory by pose of a model whose actions say how they move."""
     space = model.action_space
     model.action_space = PhraseSpace(space.phrases, space.inverses, motions=SCROLLS)
-    with torch.random.fork_rng():  # every memory of a law gets the same matcher
-        torch.manual_seed(0)
-        matcher = PlaceMatcher(motions=SCROLLS, latent_channels=3, width=8)
+    matcher = PlaceMatcher(motions=SCROLLS, latent_channels=3, width=8)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in matcher.parameters():  # every memory of a law gets the same
+        torch.nn.init.normal_(parameter, std=0.1, generator=generator)
     return kind(model, matcher)
 
 
