@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 import torch
@@ -23,7 +22,7 @@ from rich.progress import track
 from torch import Tensor
 
 from envs.memory_task_env import MemoryTaskEnv
-from eval.build import Parts, build, other_memory, require_tour, tour_env
+from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
 from eval.recall_pairs import pairs
 from eval.recall_paths import lengthen
@@ -32,7 +31,8 @@ from eval.recall_scores import ImageScores
 from eval.recall_summary import costs, plot_costs, plot_delays, summarise
 from eval.recall_table import print_recall
 from eval.record import write_atomically
-from eval.run_spec import canonical_json, code_name, config_digest, provenance
+from eval.run_spec import provenance
+from eval.suite_run import batches, open_folder, recorded, row_config
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.core import Context
@@ -56,7 +56,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     require_tour(cfg)
     if cfg.recall.against not in (None, *cfg.recall.memories):
         raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
-    configs = {row: _config(overrides, row) for row in cfg.recall.memories}
+    configs = {row: row_config(overrides, row) for row in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
     caches = {
         name: TourCache.of(config, runs[name].device)
@@ -64,9 +64,10 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     }
     device = next(iter(runs.values())).device or "cpu"
     made_by = provenance(device=device, overrides=overrides, config=plain(cfg))
-    folder = _open_folder(cfg, made_by)
-    lines = _recorded(folder)
-    for batch in track(_batches(cfg), description="recall"):
+    folder = open_folder(cfg, made_by, "recall", cfg.task.domain, cfg.split)
+    lines = recorded(folder / TABLE)
+    asked = batches(cfg.first_seed, cfg.recall.paths, cfg.num_envs)
+    for batch in track(asked, description="recall"):
         if batch[0] in lines["seed"].values:
             continue
         new = pd.DataFrame(_run_batch(cfg, runs, caches, batch))
@@ -74,12 +75,6 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         write_atomically(folder / TABLE, lines.to_csv(index=False))
     _report(folder, lines, cfg.recall.against)
     return folder
-
-
-def _config(overrides: Sequence[str], row: str) -> DictConfig:
-    """The configuration of a row: a memory, and what else it overrides."""
-    name, *changed = row.split()
-    return hydra.compose("eval", [*other_memory(overrides, name)[1], *changed])
 
 
 def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:
@@ -91,33 +86,6 @@ def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:
     found = pairs(lines, against)
     write_atomically(folder / "recall_pairs.csv", found.to_csv(index=False))
     print_recall(found, spent)
-
-
-def _open_folder(cfg: DictConfig, made_by: dict[str, Any]) -> Path:
-    """The run's folder: another configuration or revision is another folder."""
-    config = plain(cfg)
-    digest = config_digest(config)
-    code = code_name(made_by)
-    name = f"recall-{cfg.task.domain}-{cfg.split}-{digest}-{code}"
-    folder = Path(cfg.outputs) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    run = {"config": config, "provenance": made_by}
-    write_atomically(folder / "run.json", canonical_json(run))
-    return folder
-
-
-def _recorded(folder: Path) -> pd.DataFrame:
-    """The lines of a killed run, or none."""
-    path = folder / TABLE
-    if not path.exists():
-        return pd.DataFrame(columns=["seed"])
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-def _batches(cfg: DictConfig) -> list[list[int]]:
-    seeds = list(range(cfg.first_seed, cfg.first_seed + cfg.recall.paths))
-    size = cfg.num_envs
-    return [seeds[i : i + size] for i in range(0, len(seeds), size)]
 
 
 def _run_batch(

@@ -84,9 +84,10 @@ def _planners(cfg: DictConfig, overrides: list[str]) -> None:
 
 
 def _generate(cfg: DictConfig, overrides: list[str]) -> None:
-    from eval.generate import run_generate
+    from eval.generation.suite import run_generate
 
-    run_generate(cfg, overrides)
+    folder = run_generate(cfg, overrides)
+    print(f"video:   {folder / 'video.mp4'}\nresults: {folder}")
 
 
 def _quality(cfg: DictConfig, overrides: list[str]) -> None:

@@ -25,6 +25,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "recall_by_cost.png",
     ),
     "planners": (RUN_FILE, "planners.csv", "planners.png"),
+    "generate": (RUN_FILE, "generate_summary.csv", "generate.csv"),
     "quality": ("quality.json", "quality.csv", "grid.png", "filmstrip.png"),
 }
 """What a finished report of each suite holds; the first says how it was made."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 from rich.progress import Progress
@@ -28,7 +27,8 @@ from eval.planner_suite.budget import CALLS, SECONDS, Budget
 from eval.planner_suite.grid import Grid, Row
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
 from eval.record import write_atomically
-from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
+from eval.run_spec import provenance
+from eval.suite_run import batches, open_folder
 from eval.tours import TourCache
 from world_model.plain import plain
 
@@ -108,16 +108,16 @@ class PlannerSuite:
 
     def _run_row(self, row: Row) -> None:
         path = self._path(row)
-        batches = self._remaining(path)
-        if not batches:
+        groups = self._remaining(path)
+        if not groups:
             return
         row = self._with_speed(row)
         cfg = self._grid.config_of(row)
         parts = build(cfg, row.budget)
         tours = TourCache.of(cfg, parts.device)
-        envs = [parts.make_env() for _ in range(max(map(len, batches)))]
+        envs = [parts.make_env() for _ in range(max(map(len, groups)))]
         try:
-            for seeds in batches:
+            for seeds in groups:
                 episodes = _run_batch(cfg, parts, tours, envs[: len(seeds)], seeds)
                 decisions.write(path, decisions.read(path), episodes)
         finally:
@@ -142,27 +142,19 @@ class PlannerSuite:
 
     def _remaining(self, path: Path) -> list[list[int]]:
         """Batches of seeds without lines, always cut at the same places."""
-        first, size = self._cfg.first_seed, self._cfg.num_envs
-        seeds = list(range(first, first + self._cfg.episodes))
-        done = set(decisions.read(path)["seed"])
-        batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
-        return [batch for batch in batches if not done.issuperset(batch)]
+        cfg, done = self._cfg, set(decisions.read(path)["seed"])
+        groups = batches(cfg.first_seed, cfg.episodes, cfg.num_envs)
+        return [batch for batch in groups if not done.issuperset(batch)]
 
     def _path(self, row: Row) -> Path:
         return self.folder / "decisions" / row.file_name
 
     def _open_folder(self, device: str, overrides: Sequence[str]) -> Path:
         """The run's folder: another configuration or revision is another folder."""
-        config = plain(self._cfg)
         foreign = {"rows": [plain(part) for part in self._grid.foreign_configs()]}
         made_by = provenance(device=device, overrides=overrides, config=foreign)
-        names = ("planners", self._cfg.task.name, self._cfg.split)
-        stem = "-".join(slug(name) for name in names)
-        name = f"{stem}-{config_digest(config)}-{code_name(made_by)}"
-        run: dict[str, Any] = {"config": config, "provenance": made_by}
-        folder = Path(self._cfg.outputs) / name
-        write_atomically(folder / "run.json", canonical_json(run))
-        return folder
+        cfg = self._cfg
+        return open_folder(cfg, made_by, "planners", cfg.task.name, cfg.split)
 
 
 def _run_batch(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from string import Template
@@ -41,6 +44,23 @@ def make_scroll_model(**options) -> VideoDiffusionWorldModel:
     )
     autoencoder = FrameAutoencoder(kind="identity", latent_channels=3)
     return VideoDiffusionWorldModel(autoencoder, denoiser, config, **options)
+
+
+@pytest.fixture
+def run(monkeypatch) -> Iterator[Callable[..., str | None]]:
+    """Runs `python -m eval.run` in this process; returns the error or None."""
+    before = torch.get_num_threads()
+
+    def run(*arguments: str) -> str | None:
+        monkeypatch.setattr(sys, "argv", ["eval.run", *arguments])
+        try:
+            runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            return str(stop.code)
+        return None
+
+    yield run
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

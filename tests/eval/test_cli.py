@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -43,23 +42,6 @@ def rows(folder: Path) -> list[dict[str, float | None]]:
     (path,) = folder.glob("*-temp_lora-*")
     found = RunRecord(path).rows()
     return [{k: v for k, v in row.items() if k not in TIMES} for row in found]
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """Runs `python -m eval.run` in this process; returns the error or None."""
-    before = torch.get_num_threads()
-
-    def run(*arguments: str) -> str | None:
-        monkeypatch.setattr(sys, "argv", ["eval.run", *arguments])
-        try:
-            runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
-        except SystemExit as stop:
-            return str(stop.code)
-        return None
-
-    yield run
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

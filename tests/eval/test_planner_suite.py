@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 import threading
 from io import StringIO
 
 import pandas as pd
 import pytest
-import torch
 from rich.console import Console
 
+from eval import suite_run
 from eval.planner_suite import suite
 from eval.planner_suite.budget import CALLS, Budget
 from eval.planner_suite.grid import Row
@@ -26,21 +24,10 @@ TIMES = ["seconds_p50", "seconds_p95"]
 
 
 @pytest.fixture
-def run(monkeypatch, scroll_weights, tmp_path):
-    """Runs `python -m eval.run` in this process; returns the error or None."""
-    before = torch.get_num_threads()
+def run(run, scroll_weights, tmp_path):
+    """The command with untrained weights and a folder of its own."""
     rest = [f"world_model.weights={scroll_weights}", f"outputs={tmp_path}/outputs"]
-
-    def run(*words: str) -> str | None:
-        monkeypatch.setattr(sys, "argv", ["eval.run", *words, *rest])
-        try:
-            runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
-        except SystemExit as stop:
-            return str(stop.code)
-        return None
-
-    yield run
-    torch.set_num_threads(before)
+    return lambda *words: run(*words, *rest)
 
 
 def table(tmp_path) -> pd.DataFrame:
@@ -61,7 +48,7 @@ def test_every_row_keeps_its_budget_and_a_killed_run_continues(
     run, tmp_path, capsys, monkeypatch
 ):
     # Work on the code between the two runs would begin another folder.
-    monkeypatch.setattr(suite, "code_name", lambda made_by: "code")
+    monkeypatch.setattr(suite_run, "code_name", lambda made_by: "code")
     words = [*SUITE, "planners.optimizers=[graph_search,cem]", "planners.calls=[9,4]"]
     assert run(*words) is None
     found = table(tmp_path)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from eval.check import check
 from eval.record import RunRecord
@@ -19,24 +17,17 @@ IMAGINE = "self.world_model.rollout(context, actions[:, None], generator=generat
 
 
 @pytest.fixture
-def run(monkeypatch, scroll_weights, tmp_path):
-    """Runs `python -m eval.run` in this process; returns the error or None."""
-    before = torch.get_num_threads()
+def run(run, scroll_weights, tmp_path):
+    """A short run, with untrained weights where it brings no world model."""
     small = ["task=scroll_find_seen", "episodes=1", "num_envs=1", "threads=1"]
     rest = [f"outputs={tmp_path}/outputs", "video=false", "memory=none"]
 
-    def run(*words: str) -> str | None:
+    def run_with(*words: str) -> str | None:
         if not any(word.startswith("world_model=") for word in words):
             words = (*words, f"world_model.weights={scroll_weights}")
-        monkeypatch.setattr(sys, "argv", ["eval.run", *small, *rest, *words])
-        try:
-            runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
-        except SystemExit as stop:
-            return str(stop.code)
-        return None
+        return run(*small, *rest, *words)
 
-    yield run
-    torch.set_num_threads(before)
+    return run_with
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from eval.recall_queries import EXACT, JITTERED, NEW_VIEW, draw_queries, nearest
 from eval.recall_scores import MAX_PSNR, ImageScores
 from eval.recall_summary import costs, summarise
 from eval.recall_table import print_recall
+from eval.suite_run import row_config
 from eval.video.images import psnr
 from eval.video.lpips import Lpips
 from eval.video.src import SceneRevisitConsistency
@@ -166,7 +167,7 @@ def test_answers_are_paired_by_question_whatever_their_order() -> None:
 def test_a_row_may_override_what_it_likes() -> None:
     row = "retrieval memory.max_distance=0.4 world_model.num_sampling_steps=3"
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = recall._config(["memory=temp_lora", "memory.rank=4"], row)
+        cfg = row_config(["memory=temp_lora", "memory.rank=4"], row)
     assert (cfg.memory.name, cfg.memory.max_distance) == ("retrieval", 0.4)
     assert cfg.world_model.num_sampling_steps == 3
 

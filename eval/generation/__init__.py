@@ -1,0 +1,1 @@
+"""`suite=generate`: long videos with and without memory, judged and timed."""

@@ -1,0 +1,87 @@
+"""Tables of `suite=generate`: means with intervals, and what memory costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from eval.generation.scores import SCORES
+from eval.intervals import bootstrap_interval
+
+REAL = "real"
+_COSTS = ("seconds", "write_seconds", "memory_bytes", "model_bytes")
+_MEASURES = (
+    ("PSNR, dB", "psnr", "{:.1f}"),
+    ("LPIPS", "lpips", "{:.3f}"),
+    ("SRC", "src", "{:.3f}"),
+    ("cuts / 100 frames", "cuts_per_100", "{:.1f}"),
+    ("motion", "motion", "{:.1f}"),
+    ("s / chunk", "seconds", "{:.3f}"),
+    ("writing it, s", "write_seconds", "{:.3f}"),
+    ("more time", "extra_time", "{:+.1%}"),
+    ("memory, bytes", "memory_bytes", "{:,.0f}"),
+    ("of the model's", "extra_memory", "{:+.1%}"),
+)
+_FEW = 3
+"""Rows whose intervals fit beside each other in a terminal."""
+
+
+def summarise(lines: pd.DataFrame) -> pd.DataFrame:
+    """A line per row: means with 95 % intervals (bootstrap over videos), and costs.
+
+    Columns besides `SCORES` with `_low` and `_high`: `n`; `seconds` and `write_seconds`
+    per chunk; `extra_time`, what the row takes more than `none` as a share of it;
+    `memory_bytes`; `extra_memory`, these as a share of the model's weights.
+
+    Args:
+        lines: One per row and video, as `suite` records them.
+    """
+    table = pd.DataFrame(
+        _line(str(row), part) for row, part in lines.groupby("row", sort=False)
+    )
+    total = table["seconds"] + table["write_seconds"]
+    base = total[table["row"] == "none"]
+    table["extra_time"] = np.nan if base.empty else total / base.iloc[0] - 1
+    table["extra_memory"] = table["memory_bytes"] / table["model_bytes"]
+    return table.drop(columns="model_bytes")
+
+
+def _line(row: str, part: pd.DataFrame) -> dict[str, object]:
+    line: dict[str, object] = {"row": row, "n": len(part)}
+    for name in SCORES:
+        values = part[name].dropna().to_numpy(float)
+        if not len(values):
+            line |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
+            continue
+        found = bootstrap_interval(values, rng=np.random.default_rng(0))
+        line |= {name: found.value, f"{name}_low": found.low}
+        line[f"{name}_high"] = found.high
+    return line | part[list(_COSTS)].astype(float).mean().to_dict()
+
+
+def print_generation(table: pd.DataFrame, console: Console | None = None) -> None:
+    """Prints a column per row; the real video is the floor of cuts, SRC's ceiling."""
+    few = len(table) <= _FEW
+    title = f"long videos, n={table['n'].max()}{' [95 %]' if few else ''}"
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("")
+    for row in table["row"]:
+        shown.add_column(row, justify="right")
+    for heading, name, form in _MEASURES:
+        cells = [_cell(line, name, form, few) for _, line in table.iterrows()]
+        if any(cells):
+            shown.add_row(heading, *cells)
+    (console or Console()).print(shown)
+
+
+def _cell(line: pd.Series, name: str, form: str, interval: bool) -> str:
+    """The value, perhaps with its interval; empty where nothing was measured."""
+    bounds = [line.get(name + end, np.nan) for end in ("_low", "_high")]
+    if pd.isna(line[name]):
+        return ""
+    if not interval or pd.isna(bounds).any():
+        return form.format(line[name])
+    low, high = map(form.format, bounds)
+    return f"{form.format(line[name])} [{low}, {high}]"
