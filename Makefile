@@ -15,7 +15,7 @@ export PIP_NO_INPUT := 1
 # Nothing is downloaded at run time.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: run test test-slow setup setup-dev check format rows results clean
+.PHONY: run test test-slow setup setup-dev check format rows quality results clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -58,6 +58,10 @@ rows: setup
 		for memory in $(MEMORIES); do $(ROW) task=$$task memory=$$memory; done; \
 		$(ROW) task=$$task memory=none world_model=simulator; \
 	done
+
+# The world model by itself, FVD and KVD of 256 open-loop rollouts among it (an hour).
+quality: setup
+	$(BIN)/python -m eval.run suite=quality quality.episodes=256 quality.open_loop.clips=256
 
 # results/leaderboard.csv from the promoted records in results/runs, then the README.
 results: setup

@@ -16,6 +16,8 @@ from eval.quality.following import Probe
 from eval.quality.walks import Walks
 from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
+from eval.video.frechet import MIN_EXTRAPOLATED, extrapolated_fvd, frechet_distance
+from eval.video.fvd import metric_name
 from eval.video.kernel import KernelDistance, kernel_distance
 from world_model.api import WorldModel
 from world_model.core import Context
@@ -151,7 +153,10 @@ def drift_figures(
     late: Span,
     targets: Mapping[str, float],
 ) -> list[Figure]:
-    """Kernel video distance of early and late clips to real ones of the same chunks.
+    """Video distances of early and late clips to real ones of the same chunks.
+
+    The ratio of KVD late / early, both KVD, then the Frechet distances ("fvd" if the
+    features are I3D logits): biased upwards by about 1/N, and extrapolated.
 
     Args:
         films: What was imagined.
@@ -174,6 +179,8 @@ def drift_figures(
         _ratio(distances, pairs, targets["kvd_ratio"]),
         _distance(distances[0], early, count),
         _distance(distances[1], late, count),
+        *_frechet(features.name, pairs[0], early),
+        *_frechet(features.name, pairs[1], late),
     ]
 
 
@@ -186,6 +193,19 @@ def _features(clips: Tensor, features: VideoFeatures, what: str) -> np.ndarray:
 def _distance(distance: KernelDistance, span: Span, count: int) -> Figure:
     bounds = distance.value, distance.low, distance.high
     return Figure("kvd", chunk_label(span), "", *bounds, count)
+
+
+def _frechet(
+    extractor: str, pair: tuple[np.ndarray, np.ndarray], span: Span
+) -> list[Figure]:
+    name, group, count = metric_name(extractor), chunk_label(span), len(pair[0])
+    figures = [Figure(name, group, "", frechet_distance(*pair), None, None, count)]
+    if count >= MIN_EXTRAPOLATED:
+        endless = extrapolated_fvd(*pair, rng=np.random.default_rng(0)).value
+        figures.append(
+            Figure(f"{name}_extrapolated", group, "", endless, None, None, count)
+        )
+    return figures
 
 
 def _ratio(

@@ -259,7 +259,7 @@ def drift(films):
 
 
 def test_drift_compares_late_with_early_distance():
-    ratio, early, late = drift(make_films(12))
+    ratio, early, late, *_ = drift(make_films(12))
     assert (early.group, late.group) == ("chunks 1-2", "chunks 3-4")
     assert late.value > early.value > 0
     assert ratio.value == pytest.approx(late.value / early.value)
@@ -267,10 +267,24 @@ def test_drift_compares_late_with_early_distance():
     assert ratio.passed == (ratio.value <= 2)
 
 
+def test_frechet_distances_stand_beside_and_are_named_after_their_features():
+    figures = drift(make_films(12))[3:]
+    assert [(f.name, f.group) for f in figures] == [
+        ("fd_pixel_dct", "chunks 1-2"),
+        ("fd_pixel_dct_extrapolated", "chunks 1-2"),
+        ("fd_pixel_dct", "chunks 3-4"),
+        ("fd_pixel_dct_extrapolated", "chunks 3-4"),
+    ]
+    early, _, late, _ = (f.value for f in figures)
+    assert late > early > 0
+    few = drift(make_films(6))[3:]  # too few to extrapolate
+    assert [f.name for f in few] == ["fd_pixel_dct"] * 2
+
+
 def test_there_is_no_ratio_to_clips_that_cannot_be_told_from_real_ones():
     films = make_films(12)
     films.imagined[:, :8] = films.real[:, :8].flip(0)
-    ratio, early, _ = drift(films)
+    ratio, early, *_ = drift(films)
     assert early.value <= 0
     assert ratio.value is ratio.passed is None
 
