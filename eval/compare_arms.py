@@ -47,11 +47,8 @@ def compare_arms(
     Raises:
         ValueError: If a row is missing.
     """
-    rows = {
-        (arm, seed): pattern.format(arm=arm, seed=seed)
-        for arm in arms
-        for seed in seeds
-    }
+    trained = list(product(arms, seeds))
+    rows = {(arm, seed): pattern.format(arm=arm, seed=seed) for arm, seed in trained}
     known = table["row"].unique()
     for row in rows.values():
         if row not in known:
