@@ -3,8 +3,9 @@
 Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
 slow_fast (the denoiser learns to use a memory, from weights that have a matcher),
 autoencoder (its correction), classifier (the objective), matcher (which views show
-one place, for memories by pose), probe (the judge of `eval.run suite=quality`), export
-(what ships).
+one place, for memories by pose), probe (the judge of `eval.run suite=quality`),
+position_probe (how far imagined objects are from where they should be), export (what
+ships).
 
 Every stage reads the data sets that `python -m envs.collect` or `python -m
 envs.convert` wrote and continues from its newest checkpoint. Several stages run one
@@ -34,6 +35,7 @@ def main(cfg: DictConfig) -> None:
         "classifier": _classifier,
         "matcher": _matcher,
         "probe": _probe,
+        "position_probe": _position_probe,
         "export": _export,
     }
     chosen = [cfg.stage] if isinstance(cfg.stage, str) else list(cfg.stage)
@@ -189,6 +191,20 @@ def _probe(cfg: DictConfig, data: Path, output: Path) -> None:
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     config = ProbeConfig(**plain(cfg.probe))
     train_probe(autoencoder, data, output, config)
+
+
+def _position_probe(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.training.position_probe import (
+        PositionProbeConfig,
+        train_position_probe,
+    )
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    denoiser = VideoDenoiser.from_pretrained(output / "denoiser").eval()
+    config = PositionProbeConfig(**plain(cfg.position_probe))
+    train_position_probe(autoencoder, denoiser, data, output, config)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,202 @@
+"""Trains the position probe on real latents, and judges imagined ones by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional
+
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.position_probe import UNIT, PositionProbe
+from world_model.shards import read_meta, read_shards, require_labels
+from world_model.training.action_codes import ActionCodes
+from world_model.training.clips import LatentEpisodes
+from world_model.training.imagined import imagine
+from world_model.training.latents import (
+    encode_dataset,
+    encoder_fingerprint,
+    with_noise,
+)
+from world_model.training.progress import Log
+from world_model.training.slow import split
+
+MOVED = 0.02
+"""An object that an action moved farther has been moved [m]."""
+
+
+@dataclass(frozen=True)
+class PositionProbeConfig:
+    """Hyper-parameters.
+
+    Attributes:
+        num_steps: Optimiser steps.
+        batch_size: Latents per step.
+        learning_rate: Rate of AdamW.
+        latent_noise: Largest standard deviation of noise on the latents.
+        width: Channels.
+        imagined: Held-out chunk ends that the denoiser imagines, to be judged.
+        sampling_steps: Euler steps of these, as in planning.
+        held_out: Share of episodes kept for validation.
+        evaluate_every: Steps between validations.
+        seed: Seeds weights and batches.
+    """
+
+    num_steps: int = 3000
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    latent_noise: float = 0.3
+    width: int = 64
+    imagined: int = 2000
+    sampling_steps: int = 1
+    held_out: float = 0.05
+    evaluate_every: int = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Views and where their objects are.
+
+    Attributes:
+        latents: (M, c, h, w).
+        positions: (M, n, 3) [m].
+        visible: (M, n) bool; of objects that nobody can see nothing is asked.
+        shifts: (M, n), how far the last action moved them [m].
+    """
+
+    latents: Tensor
+    positions: Tensor
+    visible: Tensor
+    shifts: Tensor
+
+
+def train_position_probe(
+    autoencoder: FrameAutoencoder,
+    denoiser: VideoDenoiser,
+    data: Path,
+    output: Path,
+    config: PositionProbeConfig,
+) -> PositionProbe:
+    """Trains on `data`, saves to output/position_probe, logs held-out errors.
+
+    position_probe.csv holds mean distances [cm] of what is read from where the objects
+    are, visible ones only: `real_cm` and, after one imagined chunk, `imagined_cm`; the
+    same with `_moved` for objects that the action has moved, and `shift_moved_cm`, how
+    far that was: the error of a model that thinks nothing moves.
+
+    Raises:
+        ValueError: If the data set does not say where its objects are.
+    """
+    meta = read_meta(data)
+    require_labels(data, meta, "stage=position_probe", ["visible"])
+    episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
+    labels = _labels(data, len(meta.objects))
+    train, held_out = split(episodes, config.held_out)
+    count = len(train.actions)
+    codes = ActionCodes.of(meta, episodes)
+    judged = _judged(held_out, [x[count:] for x in labels], denoiser, codes, config)
+    known = _placed(train, [x[:count] for x in labels])
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        probe = PositionProbe(
+            objects=meta.objects,
+            encoder=encoder_fingerprint(autoencoder),
+            latent_channels=episodes.latents.shape[-3],
+            latent_size=episodes.latents.shape[-1],
+            width=config.width,
+        )
+    log = Log(output / "position_probe.csv")
+    fit_position_probe(probe, known, judged, config, log)
+    probe.eval().save_pretrained(output / "position_probe")
+    return probe
+
+
+def fit_position_probe(
+    probe: PositionProbe,
+    train: Placed,
+    judged: dict[str, Placed],
+    config: PositionProbeConfig,
+    log: Log,
+) -> None:
+    """Minimises a Huber loss on visible objects; writes errors to `log`."""
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=config.learning_rate)
+    rng = np.random.default_rng([config.seed, 6])
+    for step in track(range(config.num_steps), description="position probe"):
+        rows = torch.from_numpy(
+            rng.integers(len(train.latents), size=config.batch_size)
+        )
+        x = with_noise(train.latents[rows].float(), config.latent_noise, rng)
+        seen = train.visible[rows]
+        loss = functional.smooth_l1_loss(
+            probe(x)[seen] / UNIT, train.positions[rows][seen] / UNIT, beta=0.1
+        )
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        done = step + 1
+        if done % config.evaluate_every == 0 or done == config.num_steps:
+            log.write(step=done, loss=loss.item(), **errors(probe, judged))
+
+
+@torch.no_grad()
+def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
+    """Mean distances of visible objects from where they are read [cm], by part."""
+    found = {}
+    for name, part in judged.items():
+        read = torch.cat([probe(x.float()) for x in part.latents.split(1024)])
+        distances = 100 * (read - part.positions).norm(dim=-1)
+        moved = part.visible & (part.shifts > MOVED)
+        found[f"{name}_cm"] = float(distances[part.visible].mean())
+        found[f"{name}_moved_cm"] = float(distances[moved].mean())
+    found["shift_moved_cm"] = float(100 * part.shifts[moved].mean())
+    return found
+
+
+def _labels(data: Path, num_objects: int) -> list[Tensor]:
+    """Positions (E, T + 1, n, 3), visible, shifts (E, T + 1, n) of nameable objects.
+
+    Raises:
+        ValueError: If the shards do not say where objects are.
+    """
+    shards = list(read_shards(data, only=("positions", "visible")))
+    if "positions" not in shards[0]:
+        raise ValueError(
+            "`stage=position_probe` needs data that say where objects are, got "
+            f"{data}: collect domain=tabletop."
+        )
+    # The nameable objects come first (`world_model.shards`).
+    places = np.concatenate([s["positions"] for s in shards])[:, :, :num_objects]
+    visible = np.concatenate([s["visible"] for s in shards]) > 0
+    shifts = np.linalg.norm(np.diff(places, axis=1, prepend=places[:, :1]), axis=-1)
+    return [torch.from_numpy(x) for x in (places, visible, shifts)]
+
+
+def _placed(episodes: LatentEpisodes, labels: list[Tensor]) -> Placed:
+    return Placed(episodes.ends.flatten(0, 1), *(x.flatten(0, 1) for x in labels))
+
+
+def _judged(
+    held_out: LatentEpisodes,
+    labels: list[Tensor],
+    denoiser: VideoDenoiser,
+    codes: ActionCodes,
+    config: PositionProbeConfig,
+) -> dict[str, Placed]:
+    """Held-out views, real ones and what is imagined one chunk after real ones."""
+    made = imagine(
+        denoiser,
+        held_out,
+        codes,
+        count=config.imagined,
+        depth=1,
+        num_steps=config.sampling_steps,
+        rng=np.random.default_rng([config.seed, 5]),
+    )
+    imagined = Placed(made.latents, *(x[made.episodes, made.ends] for x in labels))
+    return {"real": _placed(held_out, labels), "imagined": imagined}
