@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -13,19 +14,21 @@ from eval.intervals import bootstrap_interval
 REAL = "real"
 _COSTS = ("seconds", "write_seconds", "memory_bytes", "model_bytes")
 _MEASURES = (
-    ("PSNR, dB", "psnr", "{:.1f}"),
+    ("PSNR", "psnr", "{:.1f}"),
     ("LPIPS", "lpips", "{:.3f}"),
     ("SRC", "src", "{:.3f}"),
-    ("cuts / 100 frames", "cuts_per_100", "{:.1f}"),
+    ("cuts", "cuts_per_100", "{:.1f}"),
     ("motion", "motion", "{:.1f}"),
-    ("s / chunk", "seconds", "{:.3f}"),
-    ("writing it, s", "write_seconds", "{:.3f}"),
+    ("chunk, s", "seconds", "{:.3f}"),
+    ("write, s", "write_seconds", "{:.3f}"),
     ("more time", "extra_time", "{:+.1%}"),
-    ("memory, bytes", "memory_bytes", "{:,.0f}"),
-    ("of the model's", "extra_memory", "{:+.1%}"),
+    ("bytes", "memory_bytes", "{:,.0f}"),
+    ("of model", "extra_memory", "{:+.1%}"),
 )
 _FEW = 3
 """Rows whose intervals fit beside each other in a terminal."""
+_LEFT_OUT = ("motion", "chunk, s", "bytes")
+"""What does not fit where many rows stand; generate_summary.csv holds all."""
 
 
 def summarise(lines: pd.DataFrame) -> pd.DataFrame:
@@ -62,17 +65,32 @@ def _line(row: str, part: pd.DataFrame) -> dict[str, object]:
 
 
 def print_generation(table: pd.DataFrame, console: Console | None = None) -> None:
-    """Prints a column per row; the real video is the floor of cuts, SRC's ceiling."""
+    """Prints the summary; the real video is the floor of cuts and the ceiling of SRC.
+
+    Few rows stand side by side, with intervals; many below each other, without.
+    """
     few = len(table) <= _FEW
     title = f"long videos, n={table['n'].max()}{' [95 %]' if few else ''}"
-    shown = Table(title=title, title_justify="left")
+    shown = Table(
+        title=title, title_justify="left", box=SIMPLE, padding=(0, 1 if few else 0)
+    )
+    cells = {
+        heading: [_cell(line, name, form, few) for _, line in table.iterrows()]
+        for heading, name, form in _MEASURES
+        if few or heading not in _LEFT_OUT
+    }
+    measured = {heading: texts for heading, texts in cells.items() if any(texts)}
     shown.add_column("")
-    for row in table["row"]:
-        shown.add_column(row, justify="right")
-    for heading, name, form in _MEASURES:
-        cells = [_cell(line, name, form, few) for _, line in table.iterrows()]
-        if any(cells):
-            shown.add_row(heading, *cells)
+    if few:
+        for row in table["row"]:
+            shown.add_column(row, justify="right")
+        for heading, texts in measured.items():
+            shown.add_row(heading, *texts)
+    else:
+        for heading in measured:
+            shown.add_column(heading, justify="right")
+        for row, *texts in zip(table["row"], *measured.values(), strict=True):
+            shown.add_row(row, *texts)
     (console or Console()).print(shown)
 
 

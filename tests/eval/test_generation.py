@@ -88,13 +88,15 @@ def test_without_a_row_of_no_memory_no_share_is_named():
     assert table["extra_time"].isna().all()
 
 
-def test_the_table_fits_a_terminal():
-    table = summarise(pd.DataFrame(lines("none") + lines("temp_lora")))
+@pytest.mark.parametrize(("number", "cell"), [(2, "1.0 [1.0, 1.0]"), (9, "1.0")])
+def test_the_table_fits_a_terminal(number, cell):
+    rows = [f"temp_lora_sequence_{i}"[-18:] for i in range(number)]
+    table = summarise(pd.DataFrame([x for row in rows for x in lines(row)]))
+    table["extra_time"], table["memory_bytes"] = 39.407, 11153408.0
     console = Console(width=80, record=True)
     print_generation(table, console)
     text = console.export_text()
-    assert "PSNR, dB" in text
-    assert "1.0 [1.0, 1.0]" in text
+    assert all(word in text for word in ("PSNR", cell, "+3940.7%", *rows))
     assert "…" not in text
 
 
