@@ -244,7 +244,7 @@ def test_is_at_and_distance(domain: RoomsDomain) -> None:
 
 
 def test_a_missing_backend_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from envs.rooms import gl
+    from envs import gl
 
     def fail(*args: object, **kwargs: object) -> None:
         raise ImportError("no EGL device")
