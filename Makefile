@@ -59,7 +59,7 @@ rows: setup
 		$(ROW) task=$$task memory=none world_model=simulator; \
 	done
 
-# The world model by itself, FVD and KVD of 256 open-loop rollouts among it (an hour).
+# The world model by itself, FVD and KVD of 256 open-loop rollouts among it (minutes).
 quality: setup
 	$(BIN)/python -m eval.run suite=quality quality.episodes=256 quality.open_loop.clips=256
 

@@ -49,7 +49,7 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
     Raises:
         ValueError: If the parts cannot generate.
     """
-    model, memory = _model_of(parts), parts.memory
+    model, memory = generating_model(parts), parts.memory
     assert memory is not None
     assert parts.world_model is not None
     seeds = [walk.seed for walk in walks]
@@ -81,7 +81,12 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
     return Generated(video, seconds, write_seconds, memory.num_bytes, weights)
 
 
-def _model_of(parts: Parts) -> WorldModel:
+def generating_model(parts: Parts) -> WorldModel:
+    """The world model of parts that generate from images alone.
+
+    Raises:
+        ValueError: If there is none, or it or the memory reads simulator states.
+    """
     policy = parts.policy
     if not isinstance(policy, MPCPolicy) or policy.privileged:
         raise ValueError(

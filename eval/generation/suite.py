@@ -6,7 +6,6 @@ The paper's Algorithm 1a, with the measures and the costs of its Tables 1, 3 and
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from omegaconf import DictConfig
 
 from envs.domains import domain_class
 from eval.build import build, require_tour, tour_env
-from eval.generation.generate import Generated, generate
+from eval.generation.generate import Generated, generate, generating_model
 from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
@@ -48,6 +47,8 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         )
     rows = list(dict.fromkeys(cfg.generate.memories))
     runs = {row: build(row_config(overrides, row)) for row in rows}
+    for parts in runs.values():
+        generating_model(parts)  # refuses a row before any other has begun
     device = next(iter(runs.values())).device or "cpu"
     made_by = provenance(device=device, overrides=overrides, config=plain(cfg))
     folder = open_folder(cfg, made_by, "generate", cfg.task.domain, cfg.split)
@@ -55,10 +56,9 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     try:
         for seeds in batches(cfg.first_seed, cfg.episodes, cfg.num_envs):
             walks = [drive(env, s, cfg.frames // least) for s in seeds]
-            score = partial(_lines, walks=walks, domain=cfg.task.domain)
             for row in _missing(folder, [REAL, *rows], seeds[0]):
                 made = _real(walks) if row == REAL else generate(runs[row], walks, row)
-                _record(folder, row, made, score(row, made))
+                _record(folder, row, made, _lines(row, made, walks, cfg.task.domain))
     finally:
         env.close()
     _report(folder, rows)
@@ -80,7 +80,7 @@ def _real(walks: list[LongWalk]) -> Generated:
 
 
 def _lines(
-    row: str, made: Generated, *, walks: list[LongWalk], domain: str
+    row: str, made: Generated, walks: list[LongWalk], domain: str
 ) -> list[dict[str, Any]]:
     costs = {
         "seconds": made.seconds,

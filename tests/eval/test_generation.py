@@ -146,3 +146,14 @@ def test_what_cannot_generate_is_refused(run, scroll_weights, tmp_path, words):
         *words,
     )
     assert error.startswith("error: `suite=generate` needs a world model and a memory")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_that_cannot_generate_is_refused_before_others_begin(
+    run, scroll_weights, tmp_path
+):
+    weights = f"world_model.weights={scroll_weights}"
+    rows = "generate.memories=[none,oracle]"
+    words = ("suite=generate", "task=scroll_find_seen", weights, "frames=12", rows)
+    assert "another memory than oracle" in run(*words, f"outputs={tmp_path}")
+    assert not list(tmp_path.iterdir())
