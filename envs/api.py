@@ -159,6 +159,10 @@ class Domain(abc.ABC):
         """
         raise NotImplementedError(f"The robot of `{self.id}` travels: plan a path.")
 
+    def uncovers(self, action: int) -> bool:
+        """Whether an action may show again what has been covered, where it stands."""
+        return False
+
     def positions(self) -> np.ndarray | None:
         """Where objects and hand are (n, 3) float32 [m], if anything can be moved."""
         return None

@@ -12,13 +12,16 @@ from envs.api import Node
 from envs.domains import make_domain
 from envs.lattice import end_of
 from world_model.api import Memory, WorldModel, with_latents
-from world_model.core import Chunk, Context, Reading
+from world_model.core import Chunk, Context, Moment, Reading
+from world_model.frames import to_model
 
 
 class OracleMemory(Memory):
     """Knows where each candidate is and hands over the true frame of that place.
 
-    Only for places that the episode has really visited; elsewhere it is silent.
+    Only for places that the episode has really visited, and for actions that uncover
+    what was covered (`Domain.uncovers`), whose true end it simulates; elsewhere it is
+    silent. It also recalls the true view at every moment of the episode.
 
     Args:
         world_model: Encodes the frames.
@@ -35,6 +38,7 @@ class OracleMemory(Memory):
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Forgets the visited places."""
         self._visited: list[dict[Node, Tensor]] = [{} for _ in range(num_episodes)]
+        self._seen: list[tuple[Tensor, ...]] = [()] * num_episodes
 
     def write(self, chunk: Chunk) -> None:
         """Remembers where each active episode is, came from, and what is seen there."""
@@ -45,10 +49,11 @@ class OracleMemory(Memory):
         for slot in chunk.active.nonzero()[:, 0].tolist():
             self.simulator.set_state(chunk.state[slot])
             node, visited = self.simulator.node, self._visited[slot]
-            visited[node] = after[slot]
+            visited[node] = view = after[slot]
             # States are those after actions: of the first place only the view is told.
             origin = self._origin(node, int(chunk.actions[slot]))
             visited.setdefault(origin, before[slot, 0])
+            self._seen[slot] = (*(self._seen[slot] or (before[slot, 0],)), view)
 
     def _origin(self, node: Node, action: int) -> Node:
         """Where an action that ended at `node` began; `node` itself if unclear."""
@@ -66,10 +71,7 @@ class OracleMemory(Memory):
         blank = torch.zeros_like(context.latents[0, 0, 0])
         paths = torch.cat([context.imagined, actions[..., None]], dim=-1).tolist()
         rows = [
-            [
-                None if node is None else self._visited[slot].get(node)
-                for node in self._ends(state, candidates)
-            ]
+            self._true_ends(slot, state, candidates)
             for slot, state, candidates in zip(
                 context.memory_slots, context.state, paths, strict=True
             )
@@ -82,25 +84,47 @@ class OracleMemory(Memory):
             frames=frames[:, :, None], frames_valid=valid, frames_recalled=True
         )
 
-    def snapshot(self) -> list[dict[Node, Tensor]]:
-        """See `Memory.snapshot`."""
-        return [dict(v) for v in self._visited]
+    def recall(self, slot: int, moment: Moment) -> Tensor | None:
+        """See `Memory.recall`."""
+        seen = self._seen[slot]
+        return seen[moment.step] if moment.step < len(seen) else None
 
-    def restore(self, state: list[dict[Node, Tensor]]) -> None:
+    def snapshot(self) -> tuple[list[dict[Node, Tensor]], list[tuple[Tensor, ...]]]:
+        """See `Memory.snapshot`."""
+        return [dict(v) for v in self._visited], list(self._seen)
+
+    def restore(
+        self, state: tuple[list[dict[Node, Tensor]], list[tuple[Tensor, ...]]]
+    ) -> None:
         """See `Memory.restore`."""
-        self._visited = [dict(v) for v in state]
+        visited, seen = state
+        self._visited, self._seen = [dict(v) for v in visited], list(seen)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of the frames of the fullest slot."""
-        sizes = [sum(x.nbytes for x in v.values()) for v in self._visited]
-        return max(sizes, default=0)
+        kept = zip(self._visited, self._seen, strict=True)
+        frames = [{id(x): x.nbytes for x in (*v.values(), *seen)} for v, seen in kept]
+        return max((sum(sizes.values()) for sizes in frames), default=0)
 
-    def _ends(self, state: Any, candidates: list[list[int]]) -> list[Node | None]:
-        """Where candidates are; None after a goal in words, which leads anywhere."""
+    def _true_ends(
+        self, slot: int, state: Any, paths: list[list[int]]
+    ) -> list[Tensor | None]:
+        """What is seen after each path from a state; None if it is not to be told."""
         self.simulator.set_state(state)
         start, count = self.simulator.node, int(self.simulator.action_space.n)
-        return [
-            end_of(self.simulator, start, path) if max(path) < count else None
-            for path in candidates
-        ]
+
+        def true_end(path: list[int]) -> Tensor | None:
+            if max(path) >= count:
+                return None  # a goal in words leads anywhere
+            if self.simulator.uncovers(path[-1]):
+                return self._simulate(state, path)
+            return self._visited[slot].get(end_of(self.simulator, start, path))
+
+        return [true_end(path) for path in paths]
+
+    def _simulate(self, state: Any, path: list[int]) -> Tensor:
+        self.simulator.set_state(state)
+        for action in path:
+            self.simulator.execute(action, render=False)
+        return self.world_model.encode(to_model(self.simulator.render()[None]))[0]

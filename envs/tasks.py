@@ -116,6 +116,8 @@ class Task(abc.ABC):
         optima: How many actions its goals may be away when a test begins.
         extra_steps: Actions that the budget spares beyond the optimum.
         floors: Policies without memory that a certificate compares with.
+        ceiling: Options of the certificate's row of the true simulator: which planner
+            searches, and a memory if what the goal refers to must be recalled.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Task(abc.ABC):
         "reverse_log",
         "expert_no_memory",
     )
+    ceiling: ClassVar[tuple[str, ...]] = ("planner=mpc", "memory=none")
 
     def begin(self, domain: Domain, rng: np.random.Generator) -> Sequence[int]:
         """Draws a layout, opens it, and returns the tour that is to be shown."""

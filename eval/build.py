@@ -37,8 +37,13 @@ _NEEDED = {
 }
 """What the configuration of a group must give."""
 READS_WORDS = "planners.objectives.SuccessClassifier"
-READS_ACTIONS = "planners.video_plan.VideoPlanPlanner"
 """The objective that is made from a classifier and takes no goal image."""
+READS_PLACES = "planners.arrangement.Arrangement"
+"""The objective that is made from a position probe."""
+READS_ACTIONS = "planners.video_plan.VideoPlanPlanner"
+"""The planner that is given what reads actions from views."""
+JUDGES_SUBGOALS = "planners.subgoal_policy.SubgoalPolicy"
+"""The policy that is also given the objective."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,11 @@ def check(cfg: DictConfig) -> None:
             f"{cfg.objective['_target_'].split('.')[-1]}: add objective=goal_image."
         )
     is_simulated = "planner" in cfg.planner and cfg.world_model.name == "simulator"
-    if is_simulated and cfg.memory.name != "none":
+    if is_simulated and cfg.memory.name not in ("none", "oracle"):
         raise ValueError(
             f"`world_model=simulator` takes no memory, got memory={cfg.memory.name}: "
-            "the true simulator has nothing to remember. Use memory=none."
+            "the true simulator has nothing to remember. Use memory=none, or "
+            "memory=oracle where the goal itself must be recalled."
         )
 
 
@@ -143,7 +149,10 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     objective = _checked_objective(cfg, build_objective(cfg, model))
     memory = make_memory(cfg, model)
     planner = _checked_planner(cfg, model, _planner(cfg, model, objective, budget))
-    policy = make_part("planner", cfg.planner, Policy, model, memory, planner)
+    parts: list[object] = [model, memory, planner]
+    if cfg.planner["_target_"] == JUDGES_SUBGOALS:
+        parts.append(objective)
+    policy = make_part("planner", cfg.planner, Policy, *parts)
     device = str(getattr(model.inner, "device", "cpu"))
     return Parts(policy, make_env, memory, model, objective, device, metrics)
 
@@ -272,6 +281,12 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
         classifier = load_classifier(folder)
         _check_latents(classifier, model, cfg)
         return instantiate_node(cfg.objective, classifier)
+    if cfg.objective["_target_"] == READS_PLACES:
+        from world_model.position_probe import load_position_probe
+
+        folder = weights(cfg, cfg.task.domain) / "position_probe"
+        probe = load_position_probe(folder, encoder=_encoder(model) or None)
+        return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
     return make_part("objective", cfg.objective, Objective, model)
 
 

@@ -179,10 +179,10 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
 
     use_threads(cfg.threads)
     domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
-    floors = find_task(cfg.task.kind).floors
-    runs = {name: [f"planner={name}"] for name in floors}
+    task = find_task(cfg.task.kind)
+    runs = {name: [f"planner={name}", "memory=none"] for name in task.floors}
     if not cfg.simulator:
-        runs["simulator"] = ["planner=mpc", "world_model=simulator"]
+        runs["simulator"] = ["world_model=simulator", *task.ceiling]
         runs["simulator"] += [f"world_model.weights={cfg.weights}"] * bool(cfg.weights)
     common = _common_overrides(cfg)
     sessions = {
@@ -210,8 +210,8 @@ def _common_overrides(cfg: DictConfig) -> list[str]:
 
     names = ("split", "episodes", "first_seed", "num_envs", "outputs")
     options = [f"{name}={cfg[name]}" for name in names]
-    same = [f"task={cfg.task.name}", "memory=none", "paired=null", "video=false"]
-    check(hydra.compose("eval", [*same, *options]))
+    same = [f"task={cfg.task.name}", "paired=null", "video=false"]
+    check(hydra.compose("eval", [*same, "memory=none", *options]))
     return [*same, *options]
 
 

@@ -40,6 +40,7 @@ ROW_ORDER = (
     "random",
     "open_loop",
     "reverse_log",
+    "mean_start",
     "expert_no_memory",
     "none",
     "window",
@@ -57,23 +58,26 @@ ROW_ORDER = (
     "pose_map",
     "",
     "oracle",
+    "expert",
     "simulator",
 )
+STANDARD = ("mpc", "mpc_table")
+"""What memories are compared under: the planner of robots that travel, of the table."""
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."
 
 
 def row_name(run: Mapping[str, Any]) -> str:
     """What a row is called: by the part in which it differs from the others.
 
-    The memory for the standard planner (mpc), the planner for a scripted policy,
+    The memory for the standard planner, the planner for a scripted policy,
     both for any other planner, "simulator" where the true simulator is the model.
     A goal image that the task does not show is said.
     """
     planner, memory = run["planner"], run["memory"]
     mark = ", given image" if _is_image_given(run) else ""
     if run["world_model"] == "simulator":
-        name = "simulator" if planner == "mpc" else f"{planner}+simulator"
-    elif planner == "mpc":
+        name = "simulator" if planner in STANDARD else f"{planner}+simulator"
+    elif planner in STANDARD:
         name = str(memory)
     else:
         name = str(planner) if memory == "none" else f"{memory}+{planner}"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from world_model.api import Memory, WorldModel
-from world_model.core import Chunk, Context
+from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Observation, Plan, Planner, Policy
 
@@ -77,6 +77,10 @@ class MPCPolicy(Policy):
         action, self._queue = self._queue[:, 0], self._queue[:, 1:]
         return action.numpy()
 
+    def goal_of(self, obs: Observation) -> Goal:
+        """What is planned for now."""
+        return obs.goal
+
     def context_for(self, states: Sequence[Any] | None) -> Context:
         """What a prediction starts from now; `states` only reach privileged parts."""
         states = tuple(states) if self.privileged and states is not None else None
@@ -101,7 +105,7 @@ class MPCPolicy(Policy):
         rest = None if self.last_plan is None else self._rest(self.last_plan, rows)
         plan = self.planner.plan(
             self.context_for(obs.states).rows(rows),
-            obs.goal.rows(rows),
+            self.goal_of(obs).rows(rows),
             memory=self.memory,
             warm_start=rest,
             generator=[generator[row] for row in rows],

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from world_model.core import Chunk, Context, Prediction, Reading, Rollout
+from world_model.core import Chunk, Context, Moment, Prediction, Reading, Rollout
 
 Generators = Sequence[torch.Generator]
 
@@ -224,8 +224,11 @@ class Memory(abc.ABC):
             actions: The action about to be imagined, (B, N) or (B, N, A).
         """
 
-    def recall(self, query: Any) -> Tensor | None:
-        """Frames (B, C, H, W) of a place or moment, None if not supported."""
+    def recall(self, slot: int, moment: Moment) -> Tensor | None:
+        """What was seen at a moment of an episode, latents (c, h, w); None if unknown.
+
+        A memory that cannot be asked for moments leaves this out and knows none.
+        """
         return None
 
     @abc.abstractmethod

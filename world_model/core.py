@@ -216,19 +216,36 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """When something was seen: a question to `Memory.recall`.
+
+    Attributes:
+        step: Chunks of the episode that had happened; at 0 is its first view.
+    """
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Goal:
     """What an episode asks for, as a policy may know it; one entry per episode.
 
     Attributes:
         instructions: Language goals, e.g. "go to the yellow cylinder".
         images: Goal images (B, C, H, W) where the task shows one, else None.
+        recalled: Per episode the latents (c, h, w) of a goal image that memory
+            brought back, None where it did not; () where none was asked.
     """
 
     instructions: tuple[str, ...]
     images: Tensor | None = None
+    recalled: tuple[Tensor | None, ...] = ()
 
     def rows(self, index: Sequence[int]) -> Goal:
         """What episodes `index` of the batch ask for."""
         index = list(index)
-        images = None if self.images is None else self.images[index]
-        return Goal(tuple(self.instructions[i] for i in index), images)
+        return Goal(
+            tuple(self.instructions[i] for i in index),
+            None if self.images is None else self.images[index],
+            tuple(self.recalled[i] for i in index) if self.recalled else (),
+        )

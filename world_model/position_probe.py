@@ -1,14 +1,16 @@
-"""`PositionProbe`: reads from a latent where the objects are."""
+"""`PositionProbe`: reads from a latent where the objects are and which can be seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from world_model.conv_net import conv_net
+from world_model.pretrained import load_checked
 
 UNIT = 0.1
 """Of the net's outputs [m]."""
@@ -35,8 +37,24 @@ class PositionProbe(ModelMixin, ConfigMixin):
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.features = conv_net(latent_channels, latent_size, width, 3 * len(objects))
+        self.features = conv_net(latent_channels, latent_size, width, 4 * len(objects))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (M, c, h, w) -> positions (M, n, 3) [m]."""
-        return UNIT * self.features(latents).unflatten(1, (-1, 3))
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents (M, c, h, w) -> positions (M, n, 3) [m], visibility logits (M, n)."""
+        out = self.features(latents).unflatten(1, (-1, 4))
+        return UNIT * out[..., :3], out[..., 3]
+
+
+def load_position_probe(folder: Path, *, encoder: str | None) -> PositionProbe:
+    """The probe in a folder, checked against the world model whose latents it reads.
+
+    Args:
+        folder: Where `stage=position_probe` saved it.
+        encoder: Fingerprint of the world model's autoencoder; None if it has none.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or reads other latents.
+    """
+    wanted = {} if encoder is None else {"encoder": encoder}
+    return load_checked(PositionProbe, folder, stage="position_probe", wanted=wanted)

@@ -215,6 +215,9 @@ class TabletopDomain(Domain):
     def errand(self, rng: np.random.Generator) -> list[int]:
         return errand(self.node, rng)
 
+    def uncovers(self, action: int) -> bool:
+        return PRIMITIVES[action].verb == "lift"
+
     def positions(self) -> np.ndarray:
         """Positions of all `OBJECTS`, then of the finger tips (n, 3) float32 [m]."""
         return np.vstack([self._positions(), self.hand]).astype(np.float32)

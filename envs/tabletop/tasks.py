@@ -47,6 +47,7 @@ class TableTask(Task):
         "mean_start",
         "expert_no_memory",
     )
+    ceiling: ClassVar[tuple[str, ...]] = ("planner=mpc_table", "memory=oracle")
     draw: Callable[[np.random.Generator], Layout]
 
     def begin(self, domain: Domain, rng: np.random.Generator) -> Sequence[int]:

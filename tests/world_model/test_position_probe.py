@@ -23,22 +23,24 @@ CONFIG = PositionProbeConfig(
 )
 
 
-def collect(folder, episodes=60, actions=6, positions=True):
-    """A dot that walks a pixel with each action, unless at the border."""
+def collect(folder, episodes=240, actions=6, positions=True):
+    """A dot that walks a pixel with each action, unless at the border; often hidden."""
     rng = np.random.default_rng(0)
     chosen = rng.integers(4, size=(episodes, actions))
     steps = DotWorldModel.STEPS[torch.from_numpy(chosen)]
     places = torch.cat([torch.full((episodes, 1, 2), 4), 4 + steps.cumsum(1)], dim=1)
     places = places.clamp(1, 6)
-    images = draw_dot(places.flatten(0, 1)).unflatten(0, (episodes, -1))
+    images = draw_dot(places.flatten(0, 1)).unflatten(0, (episodes, -1)).clone()
+    hidden = torch.from_numpy(rng.random((episodes, actions + 1)) < 0.2)
+    images[hidden] = -1.0
     frames = ((images + 1) * 127.5).round().byte().permute(0, 1, 3, 4, 2).numpy()
-    ones = np.ones((episodes, actions + 1, 1), np.int32)
+    visible = (~hidden[..., None]).int().numpy()
     shard = {
         "frames": frames,
         "actions": chosen.astype(np.int16),
         "moved": np.ones((episodes, actions), bool),
-        "visible": ones,
-        "found": ones > 1,
+        "visible": visible,
+        "found": visible > 1,
     }
     if positions:
         flat = PIXEL * places[:, :, None].float()
@@ -67,6 +69,7 @@ def test_it_finds_the_dot_and_misses_it_where_an_untrained_model_imagines(tmp_pa
         first, last = csv.DictReader(file)
     assert float(last["real_cm"]) < 2.5  # half a pixel
     assert float(last["real_cm"]) < float(first["real_cm"])
+    assert float(last["real_visible_error"]) < 0.05
     assert float(last["imagined_cm"]) > 2 * float(last["real_cm"])
     assert float(last["shift_moved_cm"]) == pytest.approx(100 * PIXEL, rel=1e-3)
 
@@ -74,8 +77,11 @@ def test_it_finds_the_dot_and_misses_it_where_an_untrained_model_imagines(tmp_pa
 def test_the_saved_probe_reads_positions_in_metres(tmp_path):
     collect(tmp_path / "data")
     probe = train(tmp_path)
-    read = probe(draw_dot(torch.tensor([[2, 5]])))
+    read, visible = probe(draw_dot(torch.tensor([[2, 5]])))
     assert read.shape == (1, 1, 3)
+    assert visible.shape == (1, 1)
+    assert visible > 0
+    assert probe(torch.full((1, 3, 8, 8), -1.0))[1] < 0
     wanted = torch.tensor([[[2 * PIXEL, 5 * PIXEL, 0.0]]])
     torch.testing.assert_close(read.detach(), wanted, atol=PIXEL, rtol=0)
 

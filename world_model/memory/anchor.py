@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from world_model.api import Memory, WorldModel, with_latents
-from world_model.core import Chunk, Context, Reading
+from world_model.core import Chunk, Context, Moment, Reading
 
 
 class AnchorMemory(Memory):
@@ -61,6 +61,11 @@ class AnchorMemory(Memory):
             frames=frames[:, None].expand(-1, num_candidates, *[-1] * 4),
             frames_valid=has_any[:, None].expand(-1, num_candidates),
         )
+
+    def recall(self, slot: int, moment: Moment) -> Tensor | None:
+        """See `Memory.recall`: the anchors are the first moments."""
+        anchors = self._anchors[slot]
+        return anchors[moment.step] if moment.step < len(anchors) else None
 
     def snapshot(self) -> list[Tensor]:
         """See `Memory.snapshot`; anchors are replaced, never changed in place."""

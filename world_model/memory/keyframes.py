@@ -33,6 +33,13 @@ class Keyframes:
         """Bytes of the episode's frames and actions."""
         return self.latents.nbytes + self.actions.nbytes
 
+    def seen_at(self, step: int) -> Tensor | None:
+        """The view (c, h, w) after so many actions, None if it never came to that."""
+        if step == 0:
+            return self.latents[0]
+        acted = (self.actions != NO_ACTION).nonzero()[:, 0]
+        return self.latents[acted[step - 1]] if step <= len(acted) else None
+
     def starts(self, num_steps: int) -> Tensor:
         """Frames i such that actions join i, i+1 .. i+num_steps."""
         joined = self.actions[1:] != NO_ACTION

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from world_model.api import Memory, WorldModel
-from world_model.core import Chunk, Context, Reading
+from world_model.core import Chunk, Context, Moment, Reading
 from world_model.memory.keyframes import Keyframes, append_chunk
 from world_model.phrase_space import NO_ACTION, phrase_space_of
 
@@ -69,6 +69,11 @@ class RetrievalMemory(Memory):
             frames_valid=(distances <= self.max_distance).cpu(),
             frames_recalled=self._recalls_chunk_end,
         )
+
+    def recall(self, slot: int, moment: Moment) -> Tensor | None:
+        """See `Memory.recall`."""
+        keys = self._keys.get(slot)
+        return None if keys is None else keys.seen_at(moment.step)
 
     def snapshot(self) -> dict[int, Keyframes]:
         """See `Memory.snapshot`; keyframes are replaced, never changed in place."""

@@ -92,9 +92,9 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) 
     matcher = checkpoints / "matcher"
     if matcher.exists():
         PlaceMatcher.from_pretrained(matcher).half().save_pretrained(folder / "matcher")
-    probe = checkpoints / "probe"
-    if probe.exists():
-        shutil.copytree(probe, folder / "probe")
+    for probe in ("probe", "position_probe"):
+        if (checkpoints / probe).exists():
+            shutil.copytree(checkpoints / probe, folder / probe)
     card = {
         "data": vars(meta),
         "exported_with": provenance(),

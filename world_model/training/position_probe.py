@@ -88,7 +88,8 @@ def train_position_probe(
     position_probe.csv holds mean distances [cm] of what is read from where the objects
     are, visible ones only: `real_cm` and, after one imagined chunk, `imagined_cm`; the
     same with `_moved` for objects that the action has moved, and `shift_moved_cm`, how
-    far that was: the error of a model that thinks nothing moves.
+    far that was: the error of a model that thinks nothing moves. `_visible_error` is
+    the share of wrong answers to which objects can be seen.
 
     Raises:
         ValueError: If the data set does not say where its objects are.
@@ -124,7 +125,7 @@ def fit_position_probe(
     config: PositionProbeConfig,
     log: Log,
 ) -> None:
-    """Minimises a Huber loss on visible objects; writes errors to `log`."""
+    """Huber loss on where visible objects are, cross entropy on which are visible."""
     optimizer = torch.optim.AdamW(probe.parameters(), lr=config.learning_rate)
     rng = np.random.default_rng([config.seed, 6])
     for step in track(range(config.num_steps), description="position probe"):
@@ -133,9 +134,10 @@ def fit_position_probe(
         )
         x = with_noise(train.latents[rows].float(), config.latent_noise, rng)
         seen = train.visible[rows]
+        places, logits = probe(x)
         loss = functional.smooth_l1_loss(
-            probe(x)[seen] / UNIT, train.positions[rows][seen] / UNIT, beta=0.1
-        )
+            places[seen] / UNIT, train.positions[rows][seen] / UNIT, beta=0.1
+        ) + functional.binary_cross_entropy_with_logits(logits, seen.float())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -146,10 +148,16 @@ def fit_position_probe(
 
 @torch.no_grad()
 def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
-    """Mean distances of visible objects from where they are read [cm], by part."""
+    """How far visible objects are from where they are read [cm], by part.
+
+    And how often it is wrong about which objects are visible, in [0, 1].
+    """
     found = {}
     for name, part in judged.items():
-        read = torch.cat([probe(x.float()) for x in part.latents.split(1024)])
+        parts = [probe(x.float()) for x in part.latents.split(1024)]
+        read, logits = (torch.cat(x) for x in zip(*parts, strict=True))
+        wrong = (logits > 0) != part.visible
+        found[f"{name}_visible_error"] = float(wrong.float().mean())
         distances = 100 * (read - part.positions).norm(dim=-1)
         moved = part.visible & (part.shifts > MOVED)
         found[f"{name}_cm"] = float(distances[part.visible].mean())

@@ -1,0 +1,138 @@
+"""`Arrangement`: are the objects where the words and the goal image want them?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from planners.subgoals import ALL_AS_SHOWN, AS_OTHER
+from world_model.api import WorldModel
+from world_model.core import Goal, Rollout
+from world_model.policy_api import Objective
+
+Reader = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Latents (M, c, h, w) -> positions (M, n, 3) [m], logits of visibility (M, n)."""
+
+_UNCOVER = re.compile("lift the cup that hides the (.+)")
+_AS_OTHER = re.compile(AS_OTHER.format("(.+)", "(.+)"))
+
+
+class Arrangement(Objective):
+    """Cost of objects that are not where they belong, or not seen, in [0, 1].
+
+    Words it understands (`planners.subgoals`):
+
+    * "lift the cup that hides the <object>": 1 - P(the object can be seen);
+    * "put every cube where it is in the image": the mean over the objects that the
+      goal image shows of min(1, distance / `reach`);
+    * "put the <object> where the <other> is in the image": the same of one object.
+
+    Goal images come from the memory (`Goal.recalled`) or from the task; where there is
+    none, nothing is known and every future costs the same.
+
+    Args:
+        world_model: Encodes goal images that the task shows.
+        reader: Says where objects are and which can be seen.
+        objects: Names of the objects, in the reader's order.
+        reach: Distance from where it belongs at which an object costs most [m].
+        tolerance: Distance up to which it is taken to be there [m].
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        reader: Reader,
+        objects: Sequence[str],
+        *,
+        reach: float = 0.3,
+        tolerance: float = 0.03,
+    ) -> None:
+        if not 0 < tolerance < reach:
+            raise ValueError(
+                "`tolerance` must lie between 0 and `reach`, got "
+                f"{tolerance} and {reach} [m]."
+            )
+        self.world_model = world_model
+        self.reader = reader
+        self.objects = tuple(objects)
+        self.reach = reach
+        self.tolerance = tolerance
+
+    @torch.no_grad()
+    def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
+        """See `Objective.__call__`.
+
+        Raises:
+            ValueError: If it does not understand an instruction.
+        """
+        return torch.stack([cost for cost, _ in self._judged(rollout, goal)])
+
+    @torch.no_grad()
+    def success_probability(self, rollout: Rollout, goal: Goal) -> Tensor:
+        """Of what can be seen its probability; of places 1 within the tolerance."""
+        return torch.stack([likely for _, likely in self._judged(rollout, goal)])
+
+    def _judged(self, rollout: Rollout, goal: Goal) -> list[tuple[Tensor, Tensor]]:
+        """Cost and probability (N, T) of every episode."""
+        latents = rollout.latents[:, :, :, -1]
+        places, logits = self.reader(latents.flatten(0, 2))
+        places, logits = (x.unflatten(0, latents.shape[:3]) for x in (places, logits))
+        return [
+            self._judge(words, image, at, seen)
+            for words, image, at, seen in zip(
+                goal.instructions, self._images(goal), places, logits, strict=True
+            )
+        ]
+
+    def _images(self, goal: Goal) -> Sequence[Tensor | None]:
+        """Latents of each episode's goal image, if there is one."""
+        if goal.recalled:
+            return goal.recalled
+        if goal.images is None:
+            return [None] * len(goal.instructions)
+        return list(self.world_model.encode(goal.images))
+
+    def _judge(
+        self, words: str, image: Tensor | None, at: Tensor, logits: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of objects at (N, T, n, 3), seen with logits (N, T, n)."""
+        uncover = _UNCOVER.fullmatch(words)
+        if uncover:
+            likely = logits[..., self._index(uncover[1])].sigmoid()
+            return 1 - likely, likely
+        moved, goals = self._wanted(words, image)
+        if not moved:
+            return torch.zeros_like(at[..., 0, 0]), torch.zeros_like(at[..., 0, 0])
+        gaps = (at[..., moved, :] - torch.stack(goals)).norm(dim=-1)
+        there = (gaps <= self.tolerance).all(dim=-1)
+        return (gaps / self.reach).clamp(max=1).mean(dim=-1), there.to(gaps)
+
+    def _wanted(
+        self, words: str, image: Tensor | None
+    ) -> tuple[list[int], list[Tensor]]:
+        """Which objects belong where; none where there is no goal image."""
+        other = _AS_OTHER.fullmatch(words)
+        if not other and words != ALL_AS_SHOWN:
+            raise ValueError(
+                f"`objective=arrangement` must be told {ALL_AS_SHOWN!r}, "
+                f"{AS_OTHER.format('<object>', '<other>')!r} or what a cup hides, got "
+                f"{words!r}: choose a task of `tabletop` and planner=mpc_table."
+            )
+        if image is None:
+            return [], []
+        places, logits = (x[0] for x in self.reader(image[None]))
+        if other:
+            return [self._index(other[1])], [places[self._index(other[2])]]
+        shown = (logits > 0).nonzero()[:, 0].tolist()
+        return shown, [places[i] for i in shown]
+
+    def _index(self, name: str) -> int:
+        if name not in self.objects:
+            raise ValueError(
+                f"`objective=arrangement` must know the object, got {name!r}: it knows "
+                f"{', '.join(self.objects)}."
+            )
+        return self.objects.index(name)
