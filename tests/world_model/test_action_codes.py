@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from world_model.shards import ShardMeta
+from world_model.text.arm_phrases import ARM
 from world_model.text.encoder import embed_phrases
+from world_model.text.motion_phrases import MOTIONS
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.vector_code import VectorCode
@@ -72,3 +74,17 @@ def test_goals_need_to_know_what_was_found():
     meta = ShardMeta("mine", 2, ("forward",), (None,), ("red box",), {}, labels=())
     with pytest.raises(ValueError, match=r"`slow.mix.goal` needs .* know what was"):
         ActionCodes.of(meta, episodes(), goals=True)
+
+
+def test_goals_follow_the_actions_those_of_the_vocabulary_before_objects():
+    arm = ("pick up the red cube", "place it at row 2, column 5")
+    told = "put the red cube at row 2, column 5", "go to the ball"
+    for phrases, words, goal in (
+        (arm, ARM, told[0]),
+        (("forward", "turn left"), MOTIONS, told[1]),
+    ):
+        meta = ShardMeta("any", 2, phrases, (None, None), ("ball",), {})
+        codes = ActionCodes.of(meta, episodes(), goals=True).first_only
+        ids = np.array([[-1, 0, len(phrases)]])
+        found = codes.pick(ids, np.random.default_rng(0))[0, 1:]
+        torch.testing.assert_close(found, embed_phrases([phrases[0], goal], words))

@@ -19,6 +19,7 @@ def test_every_phrase_we_ship_has_finite_numbers_without_the_encoder(
 ):
     monkeypatch.setattr(encoder, "_encode", lambda *_: pytest.fail("was used"))
     groups = [*words.paraphrases.values(), *words.unseen.values(), UNRELATED]
+    groups += [group[:1] for group in words.goals.values()]
     table = embed_phrases([p for group in groups for p in group], words)
     assert table.shape[1] == 384 * words.num_pools
     assert table.dtype == torch.float32
@@ -66,6 +67,18 @@ def test_unseen_wordings_are_nearest_to_their_own_action(words):
 def test_the_arms_words_are_those_of_the_tabletop():
     assert list(ARM.paraphrases) == list(ACTION_SPACE.phrases)
     assert vocabulary_of(ACTION_SPACE.phrases) is ARM
+
+
+def test_goals_of_the_arm_are_two_of_its_phrases_and_all_sound_different():
+    assert len(ARM.goals) == 60
+    assert all(set(phrases) <= set(ARM.paraphrases) for phrases in ARM.goals)
+    way = ("pick up the red cube", "place it at row 2, column 5")
+    assert ARM.goals[way][0] == "put the red cube at row 2, column 5"
+    texts = [text for group in ARM.goals.values() for text in group]
+    assert len(set(texts)) == len(texts)
+    table = embed_phrases([group[0] for group in ARM.goals.values()], ARM)
+    distance = torch.cdist(table, table) + 1e9 * torch.eye(len(table))
+    assert distance.min() > 0.2 * table.norm(dim=1).mean()
 
 
 def test_phrases_of_others_are_read_as_motions_are():

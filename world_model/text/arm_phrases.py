@@ -94,6 +94,14 @@ _LOWER = (
     "let go of the cup",
     "lay the cup down",
 )
+_GOAL = (
+    "put the {} at row {}, column {}",
+    "move the {} to row {}, column {}",
+    "bring the {} to row {}, column {}",
+    "carry the {} to row {}, column {}",
+    "set the {} on row {}, column {}",
+    "the {} belongs at row {}, column {}",
+)
 _UNSEEN_PICK = (
     "clasp the {}",
     "get the {}",
@@ -179,6 +187,17 @@ def _mirror() -> dict[str, str]:
     return cells | cups | pairs
 
 
+def _goals() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """A cube that is picked up and placed is at that cell."""
+    named = product(_CUBES, _ROWS, _COLUMNS)
+    return {
+        (_PICK[0].format(cube), _PLACE[0].format(row, column)): tuple(
+            goal.format(cube, row, column) for goal in _GOAL
+        )
+        for cube, row, column in named
+    }
+
+
 _SEEN = _wordings(_PICK, _PLACE, _COVER, _SWAP, _LIFT, _LOWER)
 _UNSEEN = _wordings(
     _UNSEEN_PICK,
@@ -194,5 +213,6 @@ ARM = Vocabulary(
     {group[0]: group for group in _SEEN},
     unseen={a[0]: b for a, b in zip(_SEEN, _UNSEEN, strict=True)},
     mirror=_mirror(),
+    goals=_goals(),
     num_pools=4,
 )

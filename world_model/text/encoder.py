@@ -108,7 +108,8 @@ def write_table(vocabulary: Vocabulary) -> None:
     """Encodes every phrase of a vocabulary and stores the table in half precision."""
     training = [p for group in vocabulary.paraphrases.values() for p in group]
     unseen = [p for group in vocabulary.unseen.values() for p in group]
-    names = list(dict.fromkeys([*training, *unseen, *UNRELATED]))
+    goals = [group[0] for group in vocabulary.goals.values()]
+    names = list(dict.fromkeys([*training, *unseen, *goals, *UNRELATED]))
     rows = _encode(names, vocabulary.num_pools)
     seen = rows[: len(dict.fromkeys(training))]
     tensors = {

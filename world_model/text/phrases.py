@@ -42,3 +42,9 @@ def vocabulary_of(phrases: Sequence[str]) -> Vocabulary:
     """The vocabulary in which actions are worded; for phrases of others `MOTIONS`."""
     known = (v for v in VOCABULARIES if phrases and set(phrases) <= set(v.paraphrases))
     return next(known, MOTIONS)
+
+
+def goals_of(phrases: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Goals of the vocabulary that these phrases can reach, see `Vocabulary.goals`."""
+    goals = vocabulary_of(phrases).goals
+    return {way: words for way, words in goals.items() if set(way) <= set(phrases)}

@@ -17,6 +17,8 @@ class Vocabulary:
         unseen: Canonical phrase -> wordings never used in training.
         mirror: Canonical phrase -> what it looks like in a mirror; the others look
             the same.
+        goals: Phrases that, executed one after the other, reach a goal -> wordings of
+            the goal, the canonical one first; without any, objects are the goals.
         num_pools: How many weighted means of its words stand for a text. One, the
             plain mean, hardly tells "row 3, column 4" from "row 4, column 3".
     """
@@ -25,4 +27,5 @@ class Vocabulary:
     paraphrases: Mapping[str, tuple[str, ...]]
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mirror: Mapping[str, str] = field(default_factory=dict)
+    goals: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     num_pools: int = 1

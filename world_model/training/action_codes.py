@@ -11,7 +11,7 @@ from torch import Tensor
 
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
-from world_model.text.phrases import goal_wordings, vocabulary_of
+from world_model.text.phrases import goal_wordings, goals_of, vocabulary_of
 from world_model.training.clips import LatentEpisodes
 from world_model.vector_code import VectorCode
 
@@ -47,7 +47,8 @@ class ActionCodes:
         Args:
             meta: Names the phrases, or the bounds of vectors.
             episodes: Hold the vectors.
-            goals: Whether goals follow, one per nameable object.
+            goals: Whether goals follow: those of the vocabulary, or one per nameable
+                object.
 
         Raises:
             ValueError: If there are no goals to tell.
@@ -62,7 +63,8 @@ class ActionCodes:
             words = vocabulary_of(meta.phrases)
             texts = [words.paraphrases.get(p, (p,)) for p in meta.phrases]
             if goals:
-                texts += [goal_wordings(name) for name in meta.objects]
+                objects = [goal_wordings(name) for name in meta.objects]
+                texts += list(goals_of(meta.phrases).values()) or objects
             return cls.of_wordings([embed_phrases(group, words) for group in texts])
         assert episodes.vectors is not None
         table = VectorCode(meta.bounds)(episodes.vectors)

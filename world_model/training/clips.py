@@ -29,8 +29,8 @@ class ClipMix:
     """Shares of the kinds of training clips; each in [0, 1].
 
     Attributes:
-        goal: Share of clips that are told an object which is found within
-            `GOAL_HORIZON` chunks, as a goal in words, instead of the action.
+        goal: Share of clips that are told a goal in words which is reached within
+            `GOAL_HORIZON` chunks, instead of the action.
         short: Only the chunk's last frame is the future, else all its frames.
         extra: Clips with an extra-frame slot.
         recalled: Of these, the slot holds the noised last frame of the future and
@@ -71,7 +71,7 @@ class LatentEpisodes:
         beside: Chunk ends seen from a little beside the path, by one shift an
             episode, (E, T + 1, c, h, w) half; None where nobody looked.
         vectors: (A, D) the actions that are vectors; None where they are phrases.
-        found: (E, T + 1, O) bool, which objects are found at chunk ends; None where
+        found: (E, T + 1, O) bool, which goals are reached at chunk ends; None where
             nobody knows.
     """
 
@@ -235,9 +235,9 @@ def _tell_goals(
 ) -> None:
     """Puts numbers of goals where the action that comes next stands in `ids`.
 
-    The goal is the object that is found first within `GOAL_HORIZON` chunk ends, as
-    time runs in the clip, and not yet where the clip's past ends. Objects are
-    numbered after the actions.
+    The goal is the one that is reached first within `GOAL_HORIZON` chunk ends, as
+    time runs in the clip, and not yet where the clip's past ends. Goals are numbered
+    after the actions.
     """
     assert data.found is not None
     here = frames[:, num_past - 1] // data.chunk_length

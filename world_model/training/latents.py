@@ -15,7 +15,7 @@ from torch import Tensor
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
 from world_model.shards import ShardMeta, read_meta, read_shards
-from world_model.text.phrases import vocabulary_of
+from world_model.text.phrases import goals_of, vocabulary_of
 from world_model.training.clips import LatentEpisodes
 
 
@@ -62,7 +62,7 @@ def encode_dataset(
         inverses=inverses,
         beside=latents.of("beside") if beside and latents.has("beside") else None,
         vectors=vectors,
-        found=_labels(labels, meta, "found"),
+        found=_goals_reached(numbers, labels, meta),
     )
 
 
@@ -147,6 +147,26 @@ def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:
         )
     mirror = vocabulary_of(phrases).mirror
     return np.array([list(phrases).index(mirror.get(p, p)) for p in phrases])
+
+
+def _goals_reached(
+    actions: np.ndarray, labels: Sequence[dict[str, np.ndarray]], meta: ShardMeta
+) -> np.ndarray | None:
+    """Which goals hold at chunk ends, (E, T + 1, G); None if nobody knows.
+
+    Those of the vocabulary are reached where their phrases have just been executed and
+    none of them was blocked; without any, they are the objects that are found.
+    """
+    goals, moved = goals_of(meta.phrases), _labels(labels, meta, "moved")
+    if not goals or moved is None:
+        return _labels(labels, meta, "found")
+    reached = np.zeros((len(actions), actions.shape[1] + 1, len(goals)), bool)
+    for i, phrases in enumerate(goals):
+        ways = [(actions == meta.phrases.index(p)) & moved for p in phrases]
+        last = actions.shape[1] - len(ways) + 1
+        done = [way[:, k : last + k] for k, way in enumerate(ways)]
+        reached[:, len(ways) :, i] = np.logical_and.reduce(done)
+    return reached
 
 
 def _labels(
