@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from envs.task_env import TaskEnv
     from eval.episode_metric import EpisodeMetric
     from eval.planner_suite.budget import Budget
+    from planners.goal_words import GoalWords
     from world_model.classifier import GoalClassifier
     from world_model.probe import ActionProbe
 
@@ -200,7 +201,7 @@ def build_planner(cfg: DictConfig, model: WorldModel, objective: Objective) -> P
     node = cfg.planner.planner
     parts: list[object] = [model, objective]
     if node["_target_"] == READS_ACTIONS:
-        parts.append(_inverse_dynamics(cfg, model))
+        parts += [_inverse_dynamics(cfg, model), _goal_words(objective)]
     with naming("planner", cfg.planner, node):
         return expect(instantiate_node(node, *parts), Planner)
 
@@ -221,6 +222,16 @@ def _inverse_dynamics(cfg: DictConfig, model: WorldModel) -> ActionProbe:
     folder = weights(cfg, cfg.task.domain) / "probe"
     encoder = _encoder(model) or None
     return load_probe(folder, phrases=space.phrases, encoder=encoder)
+
+
+def _goal_words(objective: Objective) -> GoalWords | None:
+    """What puts goals that images explain into words, if the objective reads images."""
+    from planners.arrangement import Arrangement
+    from planners.goal_words import GoalWords
+
+    if not isinstance(objective, Arrangement):
+        return None
+    return GoalWords(objective, objective.reader.config["goals"])  # type: ignore[attr-defined]
 
 
 def _planner(

@@ -75,6 +75,34 @@ class Arrangement(Objective):
         """Of what can be seen its probability; of places 1 within the tolerance."""
         return torch.stack([likely for _, likely in self._judged(rollout, goal)])
 
+    def images(self, goal: Goal) -> Sequence[Tensor | None]:
+        """Latents of each episode's goal image, if there is one."""
+        if goal.recalled:
+            return goal.recalled
+        if goal.images is None:
+            return [None] * len(goal.instructions)
+        return list(self.world_model.encode(goal.images))
+
+    def wanted(self, words: str, image: Tensor | None) -> list[tuple[int, Tensor]]:
+        """Which objects belong where (3,) [m]; none if words or image do not say.
+
+        Raises:
+            ValueError: If it does not understand the words.
+        """
+        other = _AS_OTHER.fullmatch(words)
+        if not other and words != ALL_AS_SHOWN and not _UNCOVER.fullmatch(words):
+            raise ValueError(
+                f"`objective=arrangement` must be told {ALL_AS_SHOWN!r}, "
+                f"{AS_OTHER.format('<object>', '<other>')!r} or what a cup hides, got "
+                f"{words!r}: choose a task of `tabletop` and planner=mpc_table."
+            )
+        if image is None or _UNCOVER.fullmatch(words):
+            return []
+        places, logits = (x[0] for x in self.reader(image[None]))
+        if other:
+            return [(self._index(other[1]), places[self._index(other[2])])]
+        return [(i, places[i]) for i in (logits > 0).nonzero()[:, 0].tolist()]
+
     def _judged(self, rollout: Rollout, goal: Goal) -> list[tuple[Tensor, Tensor]]:
         """Cost and probability (N, T) of every episode."""
         latents = rollout.latents[:, :, :, -1]
@@ -83,17 +111,9 @@ class Arrangement(Objective):
         return [
             self._judge(words, image, at, seen)
             for words, image, at, seen in zip(
-                goal.instructions, self._images(goal), places, logits, strict=True
+                goal.instructions, self.images(goal), places, logits, strict=True
             )
         ]
-
-    def _images(self, goal: Goal) -> Sequence[Tensor | None]:
-        """Latents of each episode's goal image, if there is one."""
-        if goal.recalled:
-            return goal.recalled
-        if goal.images is None:
-            return [None] * len(goal.instructions)
-        return list(self.world_model.encode(goal.images))
 
     def _judge(
         self, words: str, image: Tensor | None, at: Tensor, logits: Tensor
@@ -103,31 +123,13 @@ class Arrangement(Objective):
         if uncover:
             likely = logits[..., self._index(uncover[1])].sigmoid()
             return 1 - likely, likely
-        moved, goals = self._wanted(words, image)
-        if not moved:
+        wanted = self.wanted(words, image)
+        if not wanted:
             return torch.zeros_like(at[..., 0, 0]), torch.zeros_like(at[..., 0, 0])
-        gaps = (at[..., moved, :] - torch.stack(goals)).norm(dim=-1)
+        moved, goals = zip(*wanted, strict=True)
+        gaps = (at[..., list(moved), :] - torch.stack(goals)).norm(dim=-1)
         there = (gaps <= self.tolerance).all(dim=-1)
         return (gaps / self.reach).clamp(max=1).mean(dim=-1), there.to(gaps)
-
-    def _wanted(
-        self, words: str, image: Tensor | None
-    ) -> tuple[list[int], list[Tensor]]:
-        """Which objects belong where; none where there is no goal image."""
-        other = _AS_OTHER.fullmatch(words)
-        if not other and words != ALL_AS_SHOWN:
-            raise ValueError(
-                f"`objective=arrangement` must be told {ALL_AS_SHOWN!r}, "
-                f"{AS_OTHER.format('<object>', '<other>')!r} or what a cup hides, got "
-                f"{words!r}: choose a task of `tabletop` and planner=mpc_table."
-            )
-        if image is None:
-            return [], []
-        places, logits = (x[0] for x in self.reader(image[None]))
-        if other:
-            return [self._index(other[1])], [places[self._index(other[2])]]
-        shown = (logits > 0).nonzero()[:, 0].tolist()
-        return shown, [places[i] for i in shown]
 
     def _index(self, name: str) -> int:
         if name not in self.objects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -33,12 +33,17 @@ class VideoPlanPlanner(SearchPlanner):
     `planner.replan_every` says how long the video is followed: to its end (open loop),
     as in the paper, or for one action.
 
+    Subgoals that an image explains are first put into words that the model was told
+    (`GoalWords`).
+
     Imagines one sequence of `horizon` chunks per decision.
 
     Args:
         world_model: Imagines; it must have been told goals (`GoalTold`).
         objective: Only says how likely success is, for the record.
         inverse_dynamics: Reads actions from latents.
+        words: Says what is to be told, from present views (B, c, h, w) and the goal;
+            None tells the instructions.
         horizon: Chunks of a video.
     """
 
@@ -47,12 +52,14 @@ class VideoPlanPlanner(SearchPlanner):
         world_model: WorldModel,
         objective: Objective,
         inverse_dynamics: InverseDynamics,
+        words: Callable[[Tensor, Goal], Sequence[str]] | None = None,
         *,
         horizon: int = 7,
     ) -> None:
         phrases_of(world_model.action_space, "video_plan")
         super().__init__(world_model, objective, longest=horizon, action_cost=0.0)
         self.inverse_dynamics = inverse_dynamics
+        self.words = words or (lambda _, goal: goal.instructions)
         if not hasattr(world_model, "goal_numbers"):
             raise ValueError(
                 "`video_plan` needs a world model that can be told a goal in words, "
@@ -72,13 +79,14 @@ class VideoPlanPlanner(SearchPlanner):
         horizon: int,
     ) -> Iterator[Plan]:
         """See `SearchPlanner`; one video, one plan."""
-        told = self.world_model.goal_numbers(goal.instructions)  # type: ignore[attr-defined]
+        first = with_latents(self.world_model, context.last(1)).latents
+        assert first is not None
+        goals = self.words(first[:, 0], goal)
+        told = self.world_model.goal_numbers(goals)  # type: ignore[attr-defined]
         steps = told[:, None, None].expand(-1, 1, self._num_steps(horizon))
         rollout = self.world_model.rollout(
             context, steps, memory=memory, generator=generator
         )
-        first = with_latents(self.world_model, context.last(1)).latents
-        assert first is not None
         views = torch.cat([first, rollout.latents[:, 0, :, -1]], dim=1)
         before, after = views[:, :-1], views[:, 1:]
         read = self.inverse_dynamics.read(before.flatten(0, 1), after.flatten(0, 1))

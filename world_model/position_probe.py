@@ -21,6 +21,8 @@ class PositionProbe(ModelMixin, ConfigMixin):
 
     Args:
         objects: Names of the n objects, in the order of its answers.
+        goals: Goals in words that world models are told, each with the number of the
+            object that it moves and where that came to lie, (x, y, z) [m].
         encoder: Fingerprint of the autoencoder whose latents it reads.
         latent_channels: c.
         latent_size: h = w, a multiple of 2.
@@ -31,6 +33,7 @@ class PositionProbe(ModelMixin, ConfigMixin):
     def __init__(
         self,
         objects: Sequence[str],
+        goals: Sequence[tuple[str, int, tuple[float, float, float]]] = (),
         encoder: str = "",
         latent_channels: int = 16,
         latent_size: int = 8,

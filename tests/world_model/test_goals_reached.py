@@ -7,6 +7,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.shards import ShardMeta, write_meta, write_shard
 from world_model.text.phrases import goals_of
 from world_model.training.latents import encode_dataset
+from world_model.training.position_probe import goal_places
 
 PICK_RED, PICK_BLUE, LEFT, RIGHT = PHRASES = (
     "pick up the red cube",
@@ -54,3 +55,19 @@ def test_a_mirror_shows_the_goal_on_the_other_side(tmp_path):
         (2, "put the red cube at row 2, column 5"),
         (4, "put the blue cube at row 2, column 1"),
     }
+
+
+def test_where_goals_lie_is_measured_where_they_are_reached(tmp_path):
+    goals(tmp_path)  # writes the data set
+    model = FrameAutoencoder(kind="identity", latent_channels=3)
+    episodes = encode_dataset(tmp_path, model, torch.device("cpu"))
+    positions = torch.zeros(2, 5, 2, 3)
+    positions[0, 2, 0] = torch.tensor([0.1, 0.2, 0.02])
+    positions[0, 4, 1] = torch.tensor([0.3, -0.2, 0.02])
+    shifts = torch.zeros(2, 5, 2)
+    shifts[0, 2, 0], shifts[0, 4, 1] = 0.3, 0.2
+    found = goal_places(goals_of(PHRASES), episodes, positions, shifts)
+    assert found == [
+        ("put the red cube at row 2, column 1", 0, (0.1, 0.2, 0.02)),
+        ("put the blue cube at row 2, column 5", 1, (0.3, -0.2, 0.02)),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.position_probe import UNIT, PositionProbe
 from world_model.shards import read_meta, read_shards, require_labels
+from world_model.text.phrases import goals_of
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
@@ -107,6 +109,7 @@ def train_position_probe(
         torch.default_generator.manual_seed(config.seed)
         probe = PositionProbe(
             objects=meta.objects,
+            goals=goal_places(goals_of(meta.phrases), episodes, *labels[::2]),
             encoder=encoder_fingerprint(autoencoder),
             latent_channels=episodes.latents.shape[-3],
             latent_size=episodes.latents.shape[-1],
@@ -164,6 +167,33 @@ def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
         found[f"{name}_moved_cm"] = float(distances[moved].mean())
     found["shift_moved_cm"] = float(100 * part.shifts[moved].mean())
     return found
+
+
+def goal_places(
+    goals: Mapping[tuple[str, ...], Sequence[str]],
+    episodes: LatentEpisodes,
+    positions: Tensor,
+    shifts: Tensor,
+) -> list[tuple[str, int, tuple[float, ...]]]:
+    """Goals in words, the object that each moves, and where it lies on average.
+
+    Measured where goals are reached: the object is the one that is moved farthest.
+
+    Args:
+        goals: See `world_model.text.phrases.goals_of`.
+        episodes: Say when which goal is reached.
+        positions: Of objects (E, T + 1, n, 3) [m].
+        shifts: How far the last action moved them (E, T + 1, n) [m].
+    """
+    places = []
+    for number, words in enumerate(goals.values()):
+        assert episodes.found is not None
+        when = np.nonzero(episodes.found[..., number])
+        if len(when[0]):
+            moved = int(shifts[when].argmax(dim=-1).mode().values)
+            place = positions[when][:, moved].mean(dim=0).tolist()
+            places.append((words[0], moved, tuple(round(x, 4) for x in place)))
+    return places
 
 
 def _labels(data: Path, num_objects: int) -> list[Tensor]:
