@@ -16,9 +16,6 @@ from world_model.frames import to_model
 class SimulatorModel(WorldModel):
     """Imagines by simulating: same candidates, horizon and objective, no error.
 
-    Readings are ignored: nothing can be added to the truth. A memory still serves to
-    recall what a goal in words refers to.
-
     Args:
         domain: Name of the domain.
         codec: World model whose latents objectives read; None uses images.
@@ -50,7 +47,16 @@ class SimulatorModel(WorldModel):
         generator: Generators,
         all_frames: bool = False,
     ) -> Prediction:
-        """Simulates every candidate from its own state."""
+        """Simulates every candidate from its own state.
+
+        Raises:
+            ValueError: If a memory says something: there is nothing to add to truth.
+        """
+        if reading is not None:
+            raise ValueError(
+                "`world_model=simulator` needs no memory and takes none: "
+                "use memory=none."
+            )
         assert context.state is not None
         rows = [
             [self._simulate(s, a, all_frames) for s, a in zip(ss, aa, strict=True)]

@@ -111,7 +111,8 @@ class WorldModel(abc.ABC):
         Args:
             rollout: Candidates to continue, N of them.
             actions: The next action of each, (B, N) or (B, N, A).
-            memory: Read once, with each candidate's own imagined context.
+            memory: Read once, with each candidate's own imagined context; not read by
+                privileged models, which know the truth.
             generator: As in `predict`.
             all_frames: As in `predict`; must be the same for all chunks.
 
@@ -124,7 +125,9 @@ class WorldModel(abc.ABC):
                 f"{len(generator)} for {len(actions)}: pass a list of that length."
             )
         context = last_context(rollout, self.num_context_frames)
-        reading = None if memory is None else memory.read(context, actions)
+        reading = None
+        if memory is not None and not self.privileged:
+            reading = memory.read(context, actions)
         predicted = self.predict(
             context,
             actions,

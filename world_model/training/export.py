@@ -86,7 +86,9 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) 
         ModelConfig.of(meta, min_change),
     )
     model.save_pretrained(folder)
-    if "found" in meta.labels:  # else there was nothing to learn it from
+    # Without labels there is nothing to learn it from; where objects are moved, the
+    # position probe says what holds.
+    if "found" in meta.labels and not (checkpoints / "position_probe").exists():
         classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
         classifier.half().save_pretrained(folder / "classifier")
     matcher = checkpoints / "matcher"
