@@ -117,6 +117,10 @@ class TabletopDomain(Domain):
     def render(self) -> np.ndarray:
         return self._render_from(self._data.qpos)
 
+    def render_wrist(self) -> np.ndarray:
+        """What the camera at the wrist sees now (H, W, C)."""
+        return self._aim(self._data.qpos, camera="robot0_eye_in_hand").render()
+
     def tour(self) -> tuple[int, ...]:
         return self._layout.tour
 
@@ -278,14 +282,14 @@ class TabletopDomain(Domain):
     def _positions(self) -> np.ndarray:
         return np.stack([self._table.position(name) for name in OBJECTS])
 
-    def _aim(self, qpos: np.ndarray) -> mujoco.Renderer:
+    def _aim(self, qpos: np.ndarray, camera: str = "agent") -> mujoco.Renderer:
         if self._renderer is None:
             self._renderer = make_renderer(self._model, IMAGE_SIZE)
         self._view.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._view)
         mujoco.mj_camlight(self._model, self._view)
         self._renderer.update_scene(
-            self._view, camera="agent", scene_option=self._options
+            self._view, camera=camera, scene_option=self._options
         )
         return self._renderer
 

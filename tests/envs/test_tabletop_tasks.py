@@ -30,6 +30,7 @@ from envs.tabletop.layout import (
 )
 from envs.tabletop.policies import ExpertPolicy, MeanStartPolicy
 from envs.tabletop.vocabulary import PRIMITIVES, Primitive, action
+from envs.tabletop.wrist_view import WristView
 from envs.tasks import TABLE_TASKS, find_task
 from world_model.core import Goal
 from world_model.policy_api import Observation
@@ -263,3 +264,30 @@ def test_the_expert_solves_episodes(task):
         play(env, policy)
         assert env.measure().success
     env.close()
+
+
+def test_the_wrist_sees_what_is_picked_up_from_near(env):
+    seen = WristView(env)
+    observation, _ = seen.reset(seed=0)
+    assert seen.observation_space.contains(observation)
+    pick = next(p for p in env.path())
+    assert PRIMITIVES[pick].verb == "pick"
+    before = env.domain.render_wrist()
+    held = seen.step(pick)[0]["wrist"]
+    # A cube between the fingers fills more of it than one on the table does.
+    cube = PRIMITIVES[pick].cube
+    assert strong(held, cube) > 2 * strong(before, cube)
+
+
+def strong(image: np.ndarray, cube: str) -> int:
+    """Pixels of a cube's colour, red or blue, by which it stands out."""
+    channel = {"red cube": 0, "blue cube": 2}[cube]
+    others = [c for c in range(3) if c != channel]
+    wide = image.astype(int)
+    return int((wide[..., channel] > 1.6 * wide[..., others].max(axis=-1) + 20).sum())
+
+
+def test_the_wrist_view_needs_an_arm():
+    scroll = gymnasium.make("SlowFast/ScrollFindSeen-v0")
+    with pytest.raises(ValueError, match="needs a task of the table, got .*scroll"):
+        WristView(scroll)
