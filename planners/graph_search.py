@@ -65,7 +65,8 @@ class GraphSearchPlanner(SearchPlanner):
         self._motions = motions_of(
             world_model.action_space,
             "graph_search",
-            instead="use planner=mpc_beam, for vectors planner/optimizer=icem",
+            instead="use planner=mpc_beam, on the table planner=mpc_table, for "
+            "vectors planner/optimizer=icem",
         )
         self.width = width
         self.min_change = min_change

@@ -97,7 +97,14 @@ def motions_of(
     motions = space.motions if isinstance(space, PhraseSpace) else None
     if motions is None:
         raise ValueError(
-            f"`{asker}` needs actions that say how they move, got {space}: {instead}, "
-            "or give `PhraseSpace.motions`."
+            f"`{asker}` needs actions that say how they move, got {_few(space)}: "
+            f"{instead}, or give `PhraseSpace.motions`."
         )
     return motions
+
+
+def _few(space: gymnasium.Space) -> str:
+    """A space in few words."""
+    if not isinstance(space, PhraseSpace) or len(space.phrases) < 5:
+        return str(space)
+    return f"{len(space.phrases)} phrases like {space.phrases[0]!r}"

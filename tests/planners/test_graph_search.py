@@ -157,3 +157,10 @@ def test_the_motions_of_rooms_are_those_of_its_lattice(sector, depth, heading, a
 def test_actions_without_motions_are_refused():
     with pytest.raises(ValueError, match="needs actions that say how they move, got"):
         GraphSearchPlanner(DotWorldModel(), Reached())
+
+
+def test_many_phrases_are_not_all_told():
+    model = DotWorldModel()
+    model.action_space = PhraseSpace([f"pick {i}" for i in range(37)])
+    with pytest.raises(ValueError, match="got 37 phrases like 'pick 0': use planner"):
+        GraphSearchPlanner(model, Reached())
