@@ -1,9 +1,13 @@
 """Subgoals: how instructions come apart, what memory recalls, when one has held."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from eval.make_part import instantiate_node
 from planners.beam import BeamPlanner
 from planners.subgoal_policy import SubgoalPolicy
 from planners.subgoals import ALL_AS_SHOWN, Subgoal, plain_grammar
@@ -15,6 +19,7 @@ from world_model.memory.retrieval import RetrievalMemory
 from world_model.policy_api import Objective, Observation
 from world_model.toy import DotWorldModel, dot_distance, draw_dot
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 UP, DOWN, LEFT, RIGHT = range(4)
 
 
@@ -135,3 +140,14 @@ def test_memories_recall_moments_of_the_episode():
     for view, recalled in zip(views, known[RetrievalMemory][:3], strict=True):
         assert torch.equal(view[0], recalled)
     assert torch.equal(known[AnchorMemory][0], views[0][0])
+
+
+def test_a_grammar_of_ones_own_is_named_on_the_command_line():
+    mine = "{_target_: hydra.utils.get_method, path: planners.subgoals.plain_grammar}"
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("eval", ["planner=mpc_table", f"+planner.grammar={mine}"])
+    model, objective = DotWorldModel(), ToRecalled()
+    planner = BeamPlanner(model, objective)
+    policy = instantiate_node(cfg.planner, model, NoMemory(), planner, objective)
+    assert policy.grammar is plain_grammar
+    assert policy.replan_every == 2
