@@ -28,6 +28,9 @@ class Cases:
         visible: Its pixels that the last context frame showed too, (M, H, W) bool.
         found: Goals that hold after the action, (M, O) bool.
         episodes: The walk of each case, (M,).
+        places: Of objects before and after the action, (M, 2, O, 3) [m]; None where
+            nothing is moved.
+        seen: Which of them can be seen after it, (M, O) bool.
     """
 
     context: Context
@@ -36,6 +39,8 @@ class Cases:
     visible: Tensor
     found: Tensor
     episodes: np.ndarray
+    places: Tensor | None = None
+    seen: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -71,13 +76,30 @@ def make_cases(walks: Walks, num_context_frames: int, *, tolerance: float) -> Ca
         visible=_visible(walks, episodes, ends, tolerance),
         found=torch.from_numpy(walks.found[episodes, ends + 1]),
         episodes=episodes,
+        **_objects(walks, episodes, ends),
     )
+
+
+def _objects(walks: Walks, episodes: np.ndarray, ends: np.ndarray) -> dict[str, Tensor]:
+    """See `Cases`, where the walks say where objects are."""
+    if walks.places is None or walks.seen is None:
+        return {}
+    around = ends[:, None] + np.arange(2)
+    return {
+        "places": torch.from_numpy(walks.places[episodes[:, None], around]),
+        "seen": torch.from_numpy(walks.seen[episodes, ends + 1]),
+    }
 
 
 def _visible(
     walks: Walks, episodes: np.ndarray, ends: np.ndarray, tolerance: float
 ) -> Tensor:
-    """Co-visibility masks (M, H, W) of the key frames after `ends`."""
+    """Co-visibility masks (M, H, W) of the key frames after `ends`.
+
+    A camera that stays has seen every pixel's place before.
+    """
+    if walks.focal_length is None:
+        return torch.ones(len(ends), *walks.frames.shape[2:4], dtype=torch.bool)
     masks = [
         co_visible(
             walks.view(episode, end + 1),

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
+from envs.domains import domain_class
 from eval.build import load_classifier
 from eval.build_world_model import build_world_model, weights
 from eval.quality.cases import Cases, decode, encode, make_cases, predict
@@ -30,6 +31,7 @@ from eval.quality.open_loop import (
     obedience_figures,
 )
 from eval.quality.pictures import write_filmstrip, write_grid
+from eval.quality.positions import position_figures
 from eval.quality.walks import Walks, WalkSpec, check_domain, load_walks
 from eval.record import write_atomically
 from eval.run_spec import (
@@ -40,9 +42,11 @@ from eval.run_spec import (
     slug,
 )
 from eval.video.features import VideoFeatures
+from world_model.classifier import GoalClassifier
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.errors import unknown_name
 from world_model.plain import plain
+from world_model.position_probe import PositionProbe, load_position_probe
 from world_model.probe import ActionProbe, load_probe
 from world_model.text.phrases import vocabulary_of
 from world_model.training.latents import encoder_fingerprint
@@ -66,7 +70,7 @@ def run_quality(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     figures = suite.figures()
     suite.write(figures)
     title = f"quality of {cfg.world_model.name} on {cfg.task.domain}"
-    note = f"{len(suite.cases)} chunks of {len(suite.spec.seeds)} {cfg.split} rooms"
+    note = f"{len(suite.cases)} chunks of {len(suite.spec.seeds)} {cfg.split} episodes"
     Console().print(to_table(figures, f"{title}: {note}"))
     return suite.folder
 
@@ -92,8 +96,7 @@ class QualitySuite:
         self._groups = _action_groups(self._options.groups, self._phrases)
         _check_length(cfg, self._model.num_context_frames)
         self._probe = self._load_probe()
-        folder = weights(cfg, cfg.task.domain) / "classifier"
-        self._classifier = load_classifier(folder)
+        self._reader = self._load_objective()
         self._features = _build_features(cfg, self._model)
         self.spec = WalkSpec(
             domain=cfg.task.domain,
@@ -194,7 +197,10 @@ class QualitySuite:
 
     def _objective(self) -> list[Figure]:
         truth = encode(self._model, self.cases.truth)
-        return auroc_figures(self._classifier, self.cases, self.predicted, truth)
+        read, cases = self._reader, self.cases
+        if isinstance(read, PositionProbe):
+            return position_figures(read, cases, self.predicted, truth)
+        return auroc_figures(read, cases, self.predicted, truth)
 
     def _open_loop(self) -> list[Figure]:
         options, targets = self._options.open_loop, self._options.targets
@@ -220,6 +226,14 @@ class QualitySuite:
             phrases=self._phrases,
             encoder=encoder_fingerprint(self._model.autoencoder),
         )
+
+    def _load_objective(self) -> GoalClassifier | PositionProbe:
+        """What tells planners whether a goal holds; it ships beside the weights."""
+        folder = weights(self._cfg, self._cfg.task.domain)
+        if domain_class(self._cfg.task.domain).travels:
+            return load_classifier(folder / "classifier")
+        encoder = encoder_fingerprint(self._model.autoencoder)
+        return load_position_probe(folder / "position_probe", encoder=encoder)
 
     def _report(self, figures: Sequence[Figure]) -> dict[str, Any]:
         """The content of quality.json."""

@@ -1,4 +1,8 @@
-"""Validation rooms: walks recorded in the simulator, with depth and camera poses."""
+"""Validation episodes: walks recorded in the simulator, with depth and camera poses.
+
+Where the robot stays, a walk is a series of errands, without depth: the camera stays
+too. Such walks say where objects are instead.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from eval.quality.geometry import View
 from world_model.shards import write_atomically
 
 ENVS = Path(__file__).parents[2] / "envs"
+_CAMERA = ("depth", "camera_pose", "focal_length_px")
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,21 @@ class Walks:
         depth: At rest, before the first and after every action, (E, T + 1, H, W) [m].
         position: Of the camera then, (E, T + 1, 3) [m].
         rotation: Of the camera then, (E, T + 1, 3, 3).
-        focal_length: () [px].
+        focal_length: () [px]. These four are None where the camera stays.
+        places: Of the objects then, (E, T + 1, O, 3) [m]; None where nothing moves.
+        seen: Which of them can be seen then, (E, T + 1, O) bool.
     """
 
     frames: np.ndarray
     actions: np.ndarray
     moved: np.ndarray
     found: np.ndarray
-    depth: np.ndarray
-    position: np.ndarray
-    rotation: np.ndarray
-    focal_length: np.ndarray
+    depth: np.ndarray | None = None
+    position: np.ndarray | None = None
+    rotation: np.ndarray | None = None
+    focal_length: np.ndarray | None = None
+    places: np.ndarray | None = None
+    seen: np.ndarray | None = None
 
     @property
     def chunk_length(self) -> int:
@@ -82,20 +91,22 @@ class Walks:
         return self.frames[:, :: self.chunk_length]
 
     def view(self, episode: int, index: int) -> View:
-        """Depth and pose of key frame `index` of a walk."""
-        arrays = self.depth, self.position, self.rotation
+        """Depth and pose of key frame `index` of a walk that has them."""
+        arrays = (
+            x for x in (self.depth, self.position, self.rotation) if x is not None
+        )
         return View(*(array[episode, index] for array in arrays))
 
 
 def check_domain(name: str) -> None:
-    """Refuses domains that cannot say what their camera sees where.
+    """Refuses domains whose camera moves and cannot say what it sees where.
 
     Raises:
         ValueError: If the domain has no depth camera or is unknown.
     """
-    needed = ("depth", "camera_pose", "focal_length_px")
-    missing = [x for x in needed if not hasattr(domain_class(name), x)]
-    if missing:
+    domain = domain_class(name)
+    missing = [x for x in _CAMERA if not hasattr(domain, x)]
+    if missing and domain.travels:
         raise ValueError(
             "`suite=quality` needs a domain with a depth camera, got "
             f"{name!r} without {', '.join(missing)}: choose task=rooms_find_seen."
@@ -124,30 +135,37 @@ def record_walks(spec: WalkSpec) -> Walks:
     try:
         rows = [
             _record(domain, episode_rng(spec.split, seed), spec.actions)
-            for seed in track(spec.seeds, description="recording rooms")
+            for seed in track(spec.seeds, description="recording walks")
         ]
     finally:
         domain.close()
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return Walks(**stacked, focal_length=np.array(domain.focal_length_px))
+    if domain.travels:
+        stacked["focal_length"] = np.array(domain.focal_length_px)
+    return Walks(**stacked)
 
 
 def _record(
     domain: Any, rng: np.random.Generator, num_actions: int
 ) -> dict[str, np.ndarray]:
-    seen: list[View] = []
+    views: list[View] = []
 
     def look() -> None:
-        seen.append(View(domain.depth(), *domain.camera_pose()))
+        if domain.travels:
+            views.append(View(domain.depth(), *domain.camera_pose()))
 
     row = record_episode(domain, rng, num_actions, watch=look)
     kept = {name: row[name] for name in ("frames", "actions", "moved", "found")}
-    names = [field.name for field in fields(View)]
-    return kept | {n: np.stack([getattr(v, n) for v in seen]) for n in names}
+    if "positions" in row:
+        kept["seen"] = row["visible"] > 0
+        kept["places"] = row["positions"][:, : kept["seen"].shape[1]]
+    names = [field.name for field in fields(View)] if views else []
+    return kept | {n: np.stack([getattr(v, n) for v in views]) for n in names}
 
 
 def _save(walks: Walks, file: BinaryIO) -> None:
-    np.savez_compressed(file, **vars(walks))
+    known = {name: x for name, x in vars(walks).items() if x is not None}
+    np.savez_compressed(file, **known)
 
 
 def _read(path: Path) -> Walks | None:
