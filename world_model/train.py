@@ -76,7 +76,7 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from accelerate.utils import set_seed
 
     from world_model.diffusion.autoencoder import FrameAutoencoder
-    from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
     from world_model.shards import read_meta
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
@@ -96,6 +96,8 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     denoiser = VideoDenoiser(**plain(cfg.denoiser))
     if cfg.init:
         denoiser = VideoDenoiser.from_pretrained(cfg.init)
+        if cfg.denoiser.get("coordinates") and not denoiser.config["coordinates"]:
+            denoiser = with_coordinates(denoiser)
     mirrored = None
     if config.mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True)

@@ -13,6 +13,7 @@ from world_model.diffusion.denoiser import (
     VideoDenoiser,
     add_noise,
     denoising_loss,
+    with_coordinates,
 )
 from world_model.diffusion.sampler import sample_future
 
@@ -215,3 +216,24 @@ def test_the_exact_flow_is_followed_to_its_target(rng, num_steps):
 def test_impossible_networks_are_refused(options, text):
     with pytest.raises(ValueError, match=text):
         VideoDenoiser(**options)
+
+
+def test_planes_of_coordinates_change_nothing_until_they_are_trained():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        plain = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
+        clip = Clip(
+            latents=torch.randn(2, 3, 3, 8, 8),
+            noise_levels=torch.rand(2, 3),
+            actions=torch.randn(2, 3, 8),
+            times=torch.rand(2, 3),
+            num_extra=0,
+            num_past=2,
+        )
+    wider = with_coordinates(plain.eval()).eval()
+    assert wider.config["coordinates"]
+    with torch.no_grad():
+        assert torch.equal(plain(clip), wider(clip))
+    wider(clip).square().mean().backward()
+    gradient = wider.backbone.patch_embedding.weight.grad[:, -2:]
+    assert gradient.abs().min() > 0

@@ -67,6 +67,9 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
         text_dim: E, size of a phrase embedding.
         target: "flow" (velocity of the straight path) or "epsilon" (the paper's).
         told_goals: Whether it was also trained on goals in words instead of actions.
+        coordinates: Whether every frame also has planes that say where in the image a
+            latent is. The backbone tells positions apart relative to each other only;
+            "at row 2, column 5" names one of them.
     """
 
     @register_to_config
@@ -78,6 +81,7 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
         text_dim: int = 384,
         target: str = "flow",
         told_goals: bool = False,
+        coordinates: bool = False,
     ) -> None:
         super().__init__()
         if width % 32:
@@ -88,7 +92,7 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
             patch_size=(1, 2, 2),
             num_attention_heads=width // 32,
             attention_head_dim=32,
-            in_channels=latent_channels + NUM_PLANES,
+            in_channels=latent_channels + NUM_PLANES + 2 * coordinates,
             out_channels=latent_channels,
             text_dim=text_dim,
             freq_dim=64,
@@ -129,7 +133,23 @@ class VideoDenoiser(ModelMixin, ConfigMixin):
             dim=-1,
         )
         planes = torch.cat([self.action_planes(clip.actions), scalars], dim=-1)
-        return planes[..., None, None].expand(-1, -1, -1, h, w)
+        planes = planes[..., None, None].expand(-1, -1, -1, h, w)
+        if not self.config["coordinates"]:
+            return planes
+        rows, columns = (torch.linspace(-1, 1, n, device=planes.device) for n in (h, w))
+        places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+        places = places.to(planes).expand(num_clips, length, -1, -1, -1)
+        return torch.cat([planes, places], dim=2)
+
+
+def with_coordinates(denoiser: VideoDenoiser) -> VideoDenoiser:
+    """The same network with planes of coordinates, which it ignores at first."""
+    wider = VideoDenoiser(**{**denoiser.config, "coordinates": True})
+    state = denoiser.state_dict()
+    name = "backbone.patch_embedding.weight"
+    state[name] = nn.functional.pad(state[name], (0, 0) * 3 + (0, 2))
+    wider.load_state_dict(state)
+    return wider
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:
