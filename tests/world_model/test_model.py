@@ -5,10 +5,14 @@ import torch
 
 from world_model.api import WorldModel
 from world_model.core import Reading
-from world_model.diffusion.model import VideoDiffusionWorldModel
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.memory.paper_rule import PaperRule
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.testing import random_chunks
+from world_model.text.arm_phrases import ARM
+from world_model.text.encoder import embed_phrases
 from world_model.toy import DotWorldModel
 
 
@@ -267,3 +271,21 @@ def test_a_goal_in_words_is_told_like_an_action(make_tiny):
 def test_weights_that_were_never_told_goals_refuse_them(tiny):
     with pytest.raises(ValueError, match=r"were told goals, got others \(domain toy\)"):
         tiny.goal_numbers([])
+
+
+def test_words_of_several_pools_reach_the_denoiser():
+    phrases = tuple(ARM.paraphrases)[:4]
+    size = embed_phrases(phrases, ARM).shape[1]
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        denoiser = VideoDenoiser(
+            latent_channels=3, width=32, num_layers=1, text_dim=size, coordinates=True
+        )
+    model = VideoDiffusionWorldModel(
+        FrameAutoencoder(kind="identity", latent_channels=3),
+        denoiser,
+        ModelConfig(phrases, (None,) * 4, chunk_length=2, domain="table"),
+    )
+    one, two, three = imagine(model)[0, :, -1, -1]
+    assert not torch.equal(one, two)
+    assert not torch.equal(two, three)

@@ -33,7 +33,7 @@ from world_model.errors import unknown_name
 from world_model.phrase_space import Motion, PhraseSpace, phrase_space_of
 from world_model.shards import Bounds, ShardMeta, write_atomically
 from world_model.text.phrase_code import PhraseCode
-from world_model.vector_code import TEXT_DIM, VectorCode
+from world_model.vector_code import VectorCode
 
 ADAPTED_LAYERS = (
     "attn1.to_q",
@@ -257,7 +257,7 @@ class VideoDiffusionWorldModel(WorldModel):
         clip = Clip(
             latents=add_noise(clean, eps, levels),
             noise_levels=levels,
-            actions=self._action_codes(
+            actions=self._codes(
                 None if actions is None else flat(actions), len(clean), length
             ),
             times=flat(times),
@@ -353,7 +353,7 @@ class VideoDiffusionWorldModel(WorldModel):
         clip = Clip(
             latents=torch.cat([past.latents, noise], dim=2).flatten(0, 1),
             noise_levels=(times > 0).float().expand(len(done), -1),
-            actions=self._action_codes(done, len(done), len(times)),
+            actions=self._codes(done, len(done), len(times)),
             times=times.expand(len(done), -1),
             num_extra=0,
             num_past=num_past,
@@ -362,11 +362,10 @@ class VideoDiffusionWorldModel(WorldModel):
             return clip
         return with_extra(clip, reading, noise, self.recall_strength)
 
-    def _action_codes(
-        self, actions: Tensor | None, num_clips: int, length: int
-    ) -> Tensor:
+    def _codes(self, actions: Tensor | None, num_clips: int, length: int) -> Tensor:
         """Codes (M, L, E) of actions (M, L-1[, A]); zeros for the first frame."""
-        out = torch.zeros(num_clips, length, TEXT_DIM, device=self.device)
+        width = self.denoiser.config["text_dim"]
+        out = torch.zeros(num_clips, length, width, device=self.device)
         if actions is not None:
             out[:, 1:] = self._code(actions.to(self.device))
         return out
