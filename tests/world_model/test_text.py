@@ -6,6 +6,7 @@ import torch
 from envs.tabletop.vocabulary import ACTION_SPACE
 from world_model.text import encoder
 from world_model.text.arm_phrases import ARM
+from world_model.text.discriminants import discriminants
 from world_model.text.encoder import embed_phrases, pool
 from world_model.text.motion_phrases import MOTIONS
 from world_model.text.phrases import UNRELATED, VOCABULARIES, vocabulary_of
@@ -21,7 +22,7 @@ def test_every_phrase_we_ship_has_finite_numbers_without_the_encoder(
     groups = [*words.paraphrases.values(), *words.unseen.values(), UNRELATED]
     groups += [group[:1] for group in words.goals.values()]
     table = embed_phrases([p for group in groups for p in group], words)
-    assert table.shape[1] == 384 * words.num_pools
+    assert table.shape[1] == (words.num_directions or 384 * words.num_pools)
     assert table.dtype == torch.float32
     assert table.isfinite().all()
     assert table.abs().max() < 50
@@ -62,6 +63,29 @@ def test_unseen_wordings_are_nearest_to_their_own_action(words):
     for index, group in enumerate(words.unseen.values()):
         nearest = torch.cdist(embed_phrases(group, words), means).argmin(dim=1)
         assert (nearest == index).all(), list(words.unseen)[index]
+
+
+@pytest.mark.parametrize("wordings", ["paraphrases", "unseen"])
+def test_cells_differ_more_than_their_wordings_do(wordings):
+    names = [p for p in ARM.paraphrases if p.startswith("place")]
+    groups = [embed_phrases(getattr(ARM, wordings)[name], ARM) for name in names]
+    means = torch.stack([group.mean(dim=0) for group in groups])
+    within = torch.cat([group - group.mean(dim=0) for group in groups])
+    assert means.var(dim=0).sum() > 3 * within.var(dim=0).sum()
+
+
+def test_discriminants_find_the_one_direction_that_matters():
+    # Two phrases differ a little along the second axis, wordings along the first.
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.tensor([10.0, 0.01]) * torch.randn(2, 50, 2, generator=rng)
+    groups = list(noise + torch.tensor([[[0.0, -0.5]], [[0.0, 0.5]]]))
+    mean, projection = discriminants(groups, 1)
+    assert projection.shape == (2, 1)
+    assert abs(projection[1, 0]) > 100 * abs(projection[0, 0])
+    codes = (torch.cat(groups) - mean) @ projection
+    assert codes.std() == pytest.approx(1.0, abs=1e-3)
+    assert (codes[:50] * codes[0] > 0).all()
+    assert (codes[50:] * codes[0] < 0).all()
 
 
 def test_the_arms_words_are_those_of_the_tabletop():

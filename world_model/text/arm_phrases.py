@@ -214,5 +214,6 @@ ARM = Vocabulary(
     unseen={a[0]: b for a, b in zip(_SEEN, _UNSEEN, strict=True)},
     mirror=_mirror(),
     goals=_goals(),
+    num_directions=20,
     num_pools=4,
 )

