@@ -18,6 +18,7 @@ from envs.world_model_env import WorldModelEnv
 from world_model.core import Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Objective
+from world_model.toy import DotWorldModel
 
 
 class Darkness(Objective):
@@ -34,6 +35,14 @@ class NoisyModel(SimulatorModel):
         truth = super().predict(context, actions, generator=generator, **kwargs)
         noise = torch.randn(truth.latents.shape[2:], generator=generator[0])
         return type(truth)(truth.latents + 0.05 * noise, truth.states)
+
+
+class Dots(DotWorldModel):
+    """A model that is not privileged, and so reads its memory."""
+
+    def __init__(self, domain):
+        super().__init__()
+        self.action_space = SimulatorModel(domain).action_space
 
 
 class CountingMemory:
@@ -93,13 +102,14 @@ def test_a_snapshot_brings_back_the_noise_too():
     assert np.array_equal(first, second)
 
 
-def test_memory_is_read_and_never_written():
+@pytest.mark.parametrize(("model", "reads"), [(Dots, 2), (SimulatorModel, 0)])
+def test_memory_is_read_unless_the_model_is_the_truth_and_never_written(model, reads):
     memory = CountingMemory()
-    env = make(memory=memory)
+    env = make(model, memory=memory)
     env.reset(seed=0)
     env.step(0)
     env.step(0)
-    assert (memory.num_reads, memory.num_writes) == (2, 0)
+    assert (memory.num_reads, memory.num_writes) == (reads, 0)
 
 
 def test_an_episode_starts_from_a_given_context():
