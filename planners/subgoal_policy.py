@@ -54,6 +54,8 @@ class SubgoalPolicy(MPCPolicy):
         self._num_chunks = 0
         self._num_shown = 0
         self._reached = [0] * len(seeds)
+        # Asked once per instruction: a grammar may be a language model.
+        self._parts: dict[str, tuple[Subgoal, ...]] = {}
 
     def observe(self, chunk: Chunk) -> None:
         """See `MPCPolicy.observe`."""
@@ -109,8 +111,14 @@ class SubgoalPolicy(MPCPolicy):
         step = 0 if when == "first" else self._num_shown
         return self.memory.recall(row, Moment(step))
 
+    def _subgoals(self, obs: Observation, row: int) -> tuple[Subgoal, ...]:
+        words = obs.goal.instructions[row]
+        if words not in self._parts:
+            self._parts[words] = self.grammar(words)
+        return self._parts[words]
+
     def _subgoal(self, obs: Observation, row: int) -> Subgoal:
-        return self.grammar(obs.goal.instructions[row])[self._reached[row]]
+        return self._subgoals(obs, row)[self._reached[row]]
 
     def _is_last(self, obs: Observation, row: int) -> bool:
-        return self._reached[row] == len(self.grammar(obs.goal.instructions[row])) - 1
+        return self._reached[row] == len(self._subgoals(obs, row)) - 1

@@ -44,12 +44,13 @@ def there_and_back(instruction):
     return Subgoal("there", "shown"), Subgoal("home", "first")
 
 
-def drive(memory, path, start, images=None):
+def drive(memory, path, start, images=None, asked=None):
     """A policy after a tour, and a function that asks it at a place."""
     model, objective = DotWorldModel(), ToRecalled()
     planner = BeamPlanner(model, objective, depth=3, width=8)
     policy = SubgoalPolicy(model, memory(model), planner, objective)
-    policy.grammar = there_and_back
+    heard = [] if asked is None else asked
+    policy.grammar = lambda words: heard.append(words) or there_and_back(words)
     views = [to_env(draw_dot(torch.tensor([place]))) for place in path]
     policy.reset(views[0], [0])
     for view in views[1:]:
@@ -106,6 +107,14 @@ def test_the_shown_moment_is_the_end_of_the_tour_whatever_followed():
     shown = memory.recall(0, Moment(2))
     assert torch.equal(shown, draw_dot(torch.tensor([1, 6])))
     assert ask((2, 6)) == (UP, "there")
+
+
+def test_a_grammar_is_asked_once_per_instruction():
+    asked = []
+    ask = drive(RetrievalMemory, [(1, 4), (1, 5), (1, 6)], start=(3, 6), asked=asked)
+    for place in ((2, 6), (1, 6), (1, 5)):
+        ask(place)
+    assert asked == ["fetch"]
 
 
 @pytest.mark.parametrize("memory", [lambda model: NoMemory(), AnchorMemory])
