@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
 
-from eval.build_world_model import build_world_model, weights
+from eval.build_objective import READS_WORDS, build_objective, checked_objective
+from eval.build_planner import budgeted_planner, checked_planner
+from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.decision_limit import check_limit
-from eval.make_part import expect, instantiate_node, is_ours, make_part, naming
+from eval.make_part import expect, make_part, naming
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory, WorldModel
+from world_model.api import Memory
 from world_model.errors import unknown_name
 from world_model.plain import plain
-from world_model.policy_api import Objective, Planner, Policy
+from world_model.policy_api import Objective, Policy
 
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
     from envs.task_env import TaskEnv
     from eval.episode_metric import EpisodeMetric
     from eval.planner_suite.budget import Budget
-    from planners.goal_words import GoalWords
-    from world_model.classifier import GoalClassifier
-    from world_model.probe import ActionProbe
 
 _NEEDED = {
     "planner": "name _target_",
@@ -37,12 +34,6 @@ _NEEDED = {
     "task": "name domain kind",
 }
 """What the configuration of a group must give."""
-READS_WORDS = "planners.objectives.SuccessClassifier"
-"""The objective that is made from a classifier and takes no goal image."""
-READS_PLACES = "planners.arrangement.Arrangement"
-"""The objective that is made from a position probe."""
-READS_ACTIONS = "planners.video_plan.VideoPlanPlanner"
-"""The planner that is given what reads actions from views."""
 JUDGES_SUBGOALS = "planners.subgoal_policy.SubgoalPolicy"
 """The policy that is also given the objective."""
 
@@ -147,9 +138,11 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     if "planner" not in cfg.planner:
         return Parts(build_policy(cfg), make_env, metrics=metrics)
     model = MeteredWorldModel(build_world_model(cfg))
-    objective = _checked_objective(cfg, build_objective(cfg, model))
+    objective = checked_objective(cfg, build_objective(cfg, model))
     memory = make_memory(cfg, model)
-    planner = _checked_planner(cfg, model, _planner(cfg, model, objective, budget))
+    planner = checked_planner(
+        cfg, model, budgeted_planner(cfg, model, objective, budget)
+    )
     parts: list[object] = [model, memory, planner]
     if cfg.planner["_target_"] == JUDGES_SUBGOALS:
         parts.append(objective)
@@ -192,62 +185,8 @@ def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
 
     folder = weights(cfg, cfg.task.domain)
     with naming("memory", cfg.memory):
-        memory = build_memory(plain(cfg.memory), model, folder, _encoder(model))
+        memory = build_memory(plain(cfg.memory), model, folder, encoder_of(model))
         return expect(memory, Memory)
-
-
-def build_planner(cfg: DictConfig, model: WorldModel, objective: Objective) -> Planner:
-    """The planner inside `cfg.planner`."""
-    node = cfg.planner.planner
-    parts: list[object] = [model, objective]
-    if node["_target_"] == READS_ACTIONS:
-        parts += [_inverse_dynamics(cfg, model), _goal_words(objective)]
-    with naming("planner", cfg.planner, node):
-        return expect(instantiate_node(node, *parts), Planner)
-
-
-def _inverse_dynamics(cfg: DictConfig, model: WorldModel) -> ActionProbe:
-    """What reads actions from imagined views; it ships beside the weights.
-
-    Raises:
-        FileNotFoundError: If it does not.
-        ValueError: If it reads other actions or other latents.
-    """
-    from world_model.phrase_space import phrase_space_of
-    from world_model.probe import load_probe
-
-    space = phrase_space_of(
-        model.action_space, "video_plan", instead="use planner/optimizer=icem"
-    )
-    folder = weights(cfg, cfg.task.domain) / "probe"
-    encoder = _encoder(model) or None
-    return load_probe(folder, phrases=space.phrases, encoder=encoder)
-
-
-def _goal_words(objective: Objective) -> GoalWords | None:
-    """What puts goals that images explain into words, if the objective reads images."""
-    from planners.arrangement import Arrangement
-    from planners.goal_words import GoalWords
-
-    if not isinstance(objective, Arrangement):
-        return None
-    return GoalWords(objective, objective.reader.config["goals"])  # type: ignore[attr-defined]
-
-
-def _planner(
-    cfg: DictConfig,
-    model: MeteredWorldModel,
-    objective: Objective,
-    budget: Budget | None,
-) -> Planner:
-    """The planner inside `cfg.planner`, within its budget if there is one."""
-    if budget is None:
-        return build_planner(cfg, model, objective)
-    from eval.planner_suite.budgeted_model import BudgetedWorldModel
-    from eval.planner_suite.budgeted_planner import BudgetedPlanner
-
-    limited = BudgetedWorldModel(model, budget)
-    return BudgetedPlanner(build_planner(cfg, limited, objective), limited)
 
 
 def build_metrics(cfg: DictConfig) -> tuple[EpisodeMetric, ...]:
@@ -285,90 +224,6 @@ def build_metric(name: str, node: DictConfig) -> EpisodeMetric:
     return metric
 
 
-def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
-    """The objective of `cfg.objective`."""
-    if cfg.objective["_target_"] == READS_WORDS:
-        folder = weights(cfg, cfg.task.domain) / "classifier"
-        classifier = load_classifier(folder)
-        _check_latents(classifier, model, cfg)
-        return instantiate_node(cfg.objective, classifier)
-    if cfg.objective["_target_"] == READS_PLACES:
-        from world_model.position_probe import load_position_probe
-
-        folder = weights(cfg, cfg.task.domain) / "position_probe"
-        probe = load_position_probe(folder, encoder=_encoder(model) or None)
-        return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
-    return make_part("objective", cfg.objective, Objective, model)
-
-
-def load_classifier(folder: Path) -> GoalClassifier:
-    """The classifier of `objective=success_classifier`; nothing is downloaded.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If its files are damaged or do not fit.
-    """
-    from world_model.classifier import GoalClassifier
-
-    # diffusers would look for a missing folder on the internet.
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"`objective=success_classifier` needs a classifier in {folder}, got no "
-            "such folder: train one with `python -m world_model.train "
-            "stage=classifier`."
-        )
-    try:
-        return (
-            GoalClassifier.from_pretrained(folder, local_files_only=True).float().eval()
-        )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The classifier in {folder} is damaged or does not fit its "
-            f"configuration ({error}): restore the folder."
-        ) from error
-
-
-def _checked_planner(cfg: DictConfig, model: WorldModel, planner: Planner) -> Planner:
-    """The planner; if it is a plug-in's, one whose plans are checked."""
-    from eval.checked_planner import CheckedPlanner
-
-    node = cfg.planner.planner
-    if is_ours(node):
-        return planner
-    named = partial(naming, "planner", cfg.planner, node)
-    return CheckedPlanner(planner, model.action_space, named)
-
-
-def _checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
-    """The objective; if it is a plug-in's, one whose costs are checked."""
-    from eval.checked_objective import CheckedObjective
-
-    if is_ours(cfg.objective):
-        return objective
-    return CheckedObjective(objective, partial(naming, "objective", cfg.objective))
-
-
-def _check_latents(
-    classifier: GoalClassifier, model: WorldModel, cfg: DictConfig
-) -> None:
-    """Refuses a classifier of other latents than the model's."""
-    import torch
-
-    from envs.domains import any_domain_class
-
-    height, width, channels = any_domain_class(cfg.task.domain).frame_shape
-    device = getattr(model, "device", "cpu")
-    latents = model.encode(torch.zeros(1, channels, height, width, device=device))
-    size = classifier.config["latent_size"]
-    wanted = (classifier.config["latent_channels"], size, size)
-    if tuple(latents.shape[1:]) != wanted:
-        raise ValueError(
-            f"`objective=success_classifier` must be trained on the latents of the "
-            f"world model, {tuple(latents.shape[1:])}, got {wanted}: use another "
-            "objective or let `world_model.weights` name a folder with a classifier."
-        )
-
-
 def _check_groups(cfg: DictConfig) -> None:
     """Refuses configurations, of plug-ins say, that lack what every one has."""
     for group, keys in _NEEDED.items():
@@ -379,11 +234,3 @@ def _check_groups(cfg: DictConfig) -> None:
                     f"{', '.join(map(str, cfg[group])) or 'nothing'}: add it to the "
                     "YAML file."
                 )
-
-
-def _encoder(model: WorldModel) -> str:
-    """The fingerprint of the model's autoencoder; empty if it has none."""
-    from world_model.training.latents import encoder_fingerprint
-
-    autoencoder = getattr(model, "autoencoder", None)
-    return "" if autoencoder is None else encoder_fingerprint(autoencoder)

@@ -89,3 +89,11 @@ def _device(name: str | None) -> str:
     import torch
 
     return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def encoder_of(model: WorldModel) -> str:
+    """The fingerprint of the model's autoencoder; empty if it has none."""
+    from world_model.training.latents import encoder_fingerprint
+
+    autoencoder = getattr(model, "autoencoder", None)
+    return "" if autoencoder is None else encoder_fingerprint(autoencoder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
@@ -46,6 +47,25 @@ class PositionProbe(ModelMixin, ConfigMixin):
         """Latents (M, c, h, w) -> positions (M, n, 3) [m], visibility logits (M, n)."""
         out = self.features(latents).unflatten(1, (-1, 4))
         return UNIT * out[..., :3], out[..., 3]
+
+    @torch.no_grad()
+    def judge(
+        self, latents: Tensor, positions: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """How wrong views are, as far as this probe reads them.
+
+        Args:
+            latents: Of the views (M, c, h, w).
+            positions: Where their objects should be (M, n, 3) [m].
+            visible: Which objects should be seen (M, n) bool.
+
+        Returns:
+            Distances of what is read from where it should be (M, n) [m], and where
+            visibility is read wrongly, (M, n) bool.
+        """
+        parts = [self(x.float()) for x in latents.split(1024)]
+        read, logits = (torch.cat(x) for x in zip(*parts, strict=True))
+        return (read - positions).norm(dim=-1), (logits > 0) != visible
 
 
 def load_position_probe(folder: Path, *, encoder: str | None) -> PositionProbe:

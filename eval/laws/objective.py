@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from omegaconf import DictConfig
 
-from eval.build import build_objective
+from eval.build_objective import build_objective
 from eval.checked_objective import check_costs, check_probabilities
 from eval.laws.example import Example
 from eval.laws.toy import DOTS, generators

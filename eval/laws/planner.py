@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from eval.build import build_planner
+from eval.build_planner import build_planner
 from eval.checked_planner import check_plan
 from eval.errors import USER_ERRORS
 from eval.laws.example import Example

@@ -33,22 +33,14 @@ def position_figures(
     moved = cases.seen & (shifts > 100 * MOVED)
     figures = [_mean("position_shift", "moved", "cm", shifts, moved, cases)]
     for group, latents in (("real", truth), ("imagined", predicted)):
-        read, logits = _read(probe, latents)
-        gaps = 100 * (read - cases.places[:, 1]).norm(dim=-1)
-        wrong = ((logits > 0) != cases.seen).float()
+        gaps, wrong = probe.judge(latents, cases.places[:, 1], cases.seen)
         every = torch.ones_like(cases.seen)
         figures += [
-            _mean("position_error", group, "cm", gaps, cases.seen, cases),
-            _mean("position_error", f"{group}, moved", "cm", gaps, moved, cases),
-            _mean("visibility_error", group, "share", wrong, every, cases),
+            _mean("position_error", group, "cm", 100 * gaps, cases.seen, cases),
+            _mean("position_error", f"{group}, moved", "cm", 100 * gaps, moved, cases),
+            _mean("visibility_error", group, "share", wrong.float(), every, cases),
         ]
     return figures
-
-
-@torch.no_grad()
-def _read(probe: PositionProbe, latents: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (M, O, 3) [m] and logits of visibility (M, O)."""
-    return probe(latents.float())
 
 
 def _mean(

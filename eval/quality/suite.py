@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor
 
 from envs.domains import domain_class
-from eval.build import load_classifier
+from eval.build_objective import load_classifier
 from eval.build_world_model import build_world_model, weights
 from eval.quality.cases import Cases, decode, encode, make_cases, predict
 from eval.quality.fidelity import fidelity_figures

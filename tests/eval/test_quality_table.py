@@ -12,10 +12,10 @@ from world_model.position_probe import PositionProbe
 HIDDEN, SEEN = -5.0, 5.0
 
 
-class ReadsLatents:
+class ReadsLatents(PositionProbe):
     """Latents (M, O, 4) are what is read of them."""
 
-    def __call__(self, latents):
+    def forward(self, latents):
         return latents[..., :3], latents[..., 3]
 
 
@@ -51,7 +51,7 @@ def test_distances_are_those_of_visible_objects_in_centimetres(walks):
     imagined[2, 1] = SEEN  # far off, but nobody can see it
     found = {
         (f.name, f.group): f
-        for f in position_figures(ReadsLatents(), cases, imagined, truth)
+        for f in position_figures(ReadsLatents(["a", "b"]), cases, imagined, truth)
     }
     assert found["position_error", "real"].value == 0
     assert found["position_error", "imagined"].value == pytest.approx(2 * 3 / 5)

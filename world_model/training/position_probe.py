@@ -149,7 +149,6 @@ def fit_position_probe(
             log.write(step=done, loss=loss.item(), **errors(probe, judged))
 
 
-@torch.no_grad()
 def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
     """How far visible objects are from where they are read [cm], by part.
 
@@ -157,14 +156,11 @@ def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
     """
     found = {}
     for name, part in judged.items():
-        parts = [probe(x.float()) for x in part.latents.split(1024)]
-        read, logits = (torch.cat(x) for x in zip(*parts, strict=True))
-        wrong = (logits > 0) != part.visible
-        found[f"{name}_visible_error"] = float(wrong.float().mean())
-        distances = 100 * (read - part.positions).norm(dim=-1)
+        gaps, wrong = probe.judge(part.latents, part.positions, part.visible)
         moved = part.visible & (part.shifts > MOVED)
-        found[f"{name}_cm"] = float(distances[part.visible].mean())
-        found[f"{name}_moved_cm"] = float(distances[moved].mean())
+        found[f"{name}_visible_error"] = float(wrong.float().mean())
+        found[f"{name}_cm"] = float(100 * gaps[part.visible].mean())
+        found[f"{name}_moved_cm"] = float(100 * gaps[moved].mean())
     found["shift_moved_cm"] = float(100 * part.shifts[moved].mean())
     return found
 
