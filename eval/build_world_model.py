@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
+from rich.console import Console
 
 from eval.make_part import make_part
 from world_model.api import WorldModel
+from world_model.precision import computes_in_bfloat16
 
 if TYPE_CHECKING:
     from world_model.diffusion.model import VideoDiffusionWorldModel
@@ -52,7 +54,17 @@ def _shipped(cfg: DictConfig) -> WorldModel:
         recall_strength=options.recall_strength,
     )
     _check_domain(model, cfg)
+    _warn_of_emulation(options.precision, model.device.type)
     return model
+
+
+def _warn_of_emulation(precision: str, device: str) -> None:
+    """Says so, where a precision that was asked for is slow and not fast."""
+    if precision == "bfloat16" and not computes_in_bfloat16(device):
+        Console(stderr=True).print(
+            f"`world_model.precision=bfloat16` is emulated on this {device}, many "
+            "times slower than float32: leave it out."
+        )
 
 
 def weights(cfg: DictConfig, domain: str) -> Path:

@@ -171,3 +171,25 @@ def test_goals_out_of_reach_are_not_told():
     mix = ClipMix(goal=1.0, conditional=1.0)
     batch = sample_batch(data, mix, 32, np.random.default_rng(0))
     assert (batch.action_ids < 4).all()
+
+
+@pytest.mark.parametrize("num_past", [1, 2])
+def test_balanced_clips_show_every_free_action_equally_often(num_past):
+    data = episodes(2)
+    actions = np.zeros((NUM_EPISODES, NUM_ACTIONS), int)  # 0 is nearly everywhere
+    actions[0, 2], actions[1, 3], actions[2, 4] = 1, 2, 3
+    moved = np.ones(actions.shape, bool)
+    moved[2, 4] = False  # and 3 was always blocked
+    data = replace(data, actions=actions, moved=moved)
+    mix = ClipMix(
+        balanced=1.0,
+        extra=0.0,
+        conditional=1.0,
+        independent=0.0,
+        reverse=0.0,
+        num_past={num_past: 1.0},
+    )
+    batch = sample_batch(data, mix, 3000, np.random.default_rng(0))
+    shares = np.bincount(batch.action_ids[:, -1], minlength=4) / 3000
+    # Four standard errors of a share of a third are 0.035.
+    assert shares == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0], abs=0.035)

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_env, to_model
+from world_model.precision import mixed_precision
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
 
@@ -36,7 +37,7 @@ class AutoencoderConfig:
             what the diffusion model gets wrong must still decode.
         edge_weight: Weight of the L1 error of image differences (sharp edges).
         seed: Seeds batches and noise.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
         num_held_out: Images kept for validation, at most a quarter of all.
         num_fit: Images the projection is fitted on.
     """
@@ -47,7 +48,7 @@ class AutoencoderConfig:
     latent_noise: float = 0.2
     edge_weight: float = 1.0
     seed: int = 0
-    mixed_precision: str = "bf16"
+    mixed_precision: str | None = None
     num_held_out: int = 256
     num_fit: int = 4096
 
@@ -73,7 +74,7 @@ def train_correction(
     order = rng.permutation(len(images))
     count = min(config.num_held_out, len(images) // 4)  # of small sets, a quarter
     held_out, train = order[:count], order[count:]
-    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    accelerator = Accelerator(mixed_precision=mixed_precision(config.mixed_precision))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     schedule = get_cosine_schedule_with_warmup(optimizer, 100, config.num_steps)
     model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)

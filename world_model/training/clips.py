@@ -31,6 +31,8 @@ class ClipMix:
     Attributes:
         goal: Share of clips that are told a goal in words which is reached within
             `GOAL_HORIZON` chunks, instead of the action.
+        balanced: Share of clips whose action is drawn first, every one that was not
+            blocked as often as any other; the rest are drawn as the data are.
         short: Only the chunk's last frame is the future, else all its frames.
         extra: Clips with an extra-frame slot.
         recalled: Of these, the slot holds the noised last frame of the future and
@@ -45,6 +47,7 @@ class ClipMix:
     """
 
     goal: float = 0.0
+    balanced: float = 0.0
     short: float = 0.7
     extra: float = 0.35
     recalled: float = 0.35
@@ -189,6 +192,10 @@ def _indices(
     num_episodes, num_actions = data.actions.shape
     episode = rng.integers(num_episodes, size=batch_size)
     start = rng.integers(num_past - 1, num_actions, size=batch_size)
+    if mix.balanced:
+        chosen = rng.random(batch_size) < mix.balanced
+        rare = _balanced(data, batch_size, num_past, rng)
+        episode, start = np.where(chosen, rare, (episode, start))
     steps = np.arange(num_past)
     # Forward in time: boundaries start-P+1 .. start, then chunk `start`.
     past = (start[:, None] - num_past + 1 + steps) * length
@@ -222,6 +229,21 @@ def _indices(
     times = np.zeros(frames.shape, np.float32)
     times[:, num_past:] = offsets / length
     return frames, led_to, times, episode
+
+
+def _balanced(
+    data: LatentEpisodes, size: int, num_past: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Episodes and chunks (2, M) whose actions are all equally likely."""
+    actions = data.actions[:, num_past - 1 :]
+    moved = np.ones(actions.shape, bool)
+    if data.moved is not None and data.moved[:, num_past - 1 :].any():
+        moved = data.moved[:, num_past - 1 :]
+    counts = np.bincount(actions[moved], minlength=int(actions.max()) + 1)
+    weights = np.cumsum(moved.flat / np.maximum(counts[actions.flat], 1))
+    drawn = np.searchsorted(weights, rng.random(size) * weights[-1], side="right")
+    episode, chunk = np.unravel_index(drawn, actions.shape)
+    return np.stack([episode, chunk + num_past - 1])
 
 
 def _tell_goals(

@@ -13,6 +13,7 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
+from world_model import precision
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
 from world_model.training.clips import TrainingBatch
@@ -28,7 +29,7 @@ class TrainingLoop:
         learning_rate: Peak rate of AdamW.
         warmup: Steps of linear warm-up.
         ema_decay: Decay of the moving average.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: See `world_model.precision.mixed_precision`.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class TrainingLoop:
         learning_rate: float,
         warmup: int,
         ema_decay: float,
-        mixed_precision: str,
+        mixed_precision: str | None,
     ) -> None:
         self.output = output
-        self._accelerator = Accelerator(mixed_precision=mixed_precision)
+        self._accelerator = Accelerator(
+            mixed_precision=precision.mixed_precision(mixed_precision)
+        )
         optimizer = torch.optim.AdamW(
             denoiser.parameters(), lr=learning_rate, weight_decay=0.01
         )

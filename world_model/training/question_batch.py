@@ -38,7 +38,7 @@ class SlowFastConfig:
         learning_rate: Peak rate of AdamW.
         warmup: Steps of linear warm-up before the cosine.
         ema_decay: Decay of the moving average that is shipped.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
         rehearsal: Share of steps on ordinary clips of slow learning.
         dropped: Share of questions that meet no memory.
         wrong: Share of questions that meet a wrong episode's.
@@ -66,7 +66,7 @@ class SlowFastConfig:
     learning_rate: float = 3e-4
     warmup: int = 50
     ema_decay: float = 0.998
-    mixed_precision: str = "bf16"
+    mixed_precision: str | None = None
     rehearsal: float = 0.4
     dropped: float = 0.15
     wrong: float = 0.1

@@ -33,7 +33,7 @@ class SlowConfig:
         warmup: Steps of linear warm-up before the cosine.
         ema_decay: Decay of the exponential moving average that is shipped.
         seed: Seeds batches and noise; with it a resumed run repeats an unbroken one.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
         checkpoint_every: Steps between checkpoints (optimiser included).
         evaluate_every: Steps between validations.
         held_out: Share of episodes kept for validation.
@@ -49,7 +49,7 @@ class SlowConfig:
     warmup: int = 300
     ema_decay: float = 0.999
     seed: int = 0
-    mixed_precision: str = "bf16"
+    mixed_precision: str | None = None
     checkpoint_every: int = 500
     evaluate_every: int = 500
     held_out: float = 0.03

@@ -1,0 +1,89 @@
+"""Configuration -> the objective of a run."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from eval.build_world_model import encoder_of, weights
+from eval.make_part import instantiate_node, is_ours, make_part, naming
+from world_model.api import WorldModel
+from world_model.classifier import GoalClassifier
+from world_model.policy_api import Objective
+from world_model.position_probe import load_position_probe
+
+READS_WORDS = "planners.objectives.SuccessClassifier"
+"""The objective that is made from a classifier and takes no goal image."""
+READS_PLACES = "planners.arrangement.Arrangement"
+"""The objective that is made from a position probe."""
+
+
+def checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
+    """The objective; if it is a plug-in's, one whose costs are checked."""
+    from eval.checked_objective import CheckedObjective
+
+    if is_ours(cfg.objective):
+        return objective
+    return CheckedObjective(objective, partial(naming, "objective", cfg.objective))
+
+
+def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
+    """The objective of `cfg.objective`."""
+    if cfg.objective["_target_"] == READS_WORDS:
+        folder = weights(cfg, cfg.task.domain) / "classifier"
+        classifier = load_classifier(folder)
+        _check_latents(classifier, model, cfg)
+        return instantiate_node(cfg.objective, classifier)
+    if cfg.objective["_target_"] == READS_PLACES:
+        folder = weights(cfg, cfg.task.domain) / "position_probe"
+        probe = load_position_probe(folder, encoder=encoder_of(model) or None)
+        return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
+    return make_part("objective", cfg.objective, Objective, model)
+
+
+def load_classifier(folder: Path) -> GoalClassifier:
+    """The classifier of `objective=success_classifier`; nothing is downloaded.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If its files are damaged or do not fit.
+    """
+    # diffusers would look for a missing folder on the internet.
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"`objective=success_classifier` needs a classifier in {folder}, got no "
+            "such folder: train one with `python -m world_model.train "
+            "stage=classifier`."
+        )
+    try:
+        return (
+            GoalClassifier.from_pretrained(folder, local_files_only=True).float().eval()
+        )
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The classifier in {folder} is damaged or does not fit its "
+            f"configuration ({error}): restore the folder."
+        ) from error
+
+
+def _check_latents(
+    classifier: GoalClassifier, model: WorldModel, cfg: DictConfig
+) -> None:
+    """Refuses a classifier of other latents than the model's."""
+    import torch
+
+    from envs.domains import any_domain_class
+
+    height, width, channels = any_domain_class(cfg.task.domain).frame_shape
+    device = getattr(model, "device", "cpu")
+    latents = model.encode(torch.zeros(1, channels, height, width, device=device))
+    size = classifier.config["latent_size"]
+    wanted = (classifier.config["latent_channels"], size, size)
+    if tuple(latents.shape[1:]) != wanted:
+        raise ValueError(
+            f"`objective=success_classifier` must be trained on the latents of the "
+            f"world model, {tuple(latents.shape[1:])}, got {wanted}: use another "
+            "objective or let `world_model.weights` name a folder with a classifier."
+        )
