@@ -1,5 +1,8 @@
 """Slow learning: a killed training ends where an unbroken one does."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.loop import TrainingLoop
-from world_model.training.slow import SlowConfig, joined, train_slow
+from world_model.training.slow import SlowConfig, evaluate, joined, train_slow
 
 CONFIG = SlowConfig(
     num_steps=5,
@@ -78,3 +81,15 @@ def test_mirrored_episodes_join_the_training_but_not_the_held_out(tmp_path):
     pairs = zip(plain.parameters(), mirrored.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
     assert len(joined(episodes(), episodes(1)).actions) == 20
+
+
+def test_skill_is_that_of_actions_that_were_not_blocked():
+    data = episodes()
+    data = replace(data, moved=data.actions != 3)
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
+        codes = ActionCodes.of_wordings([torch.randn(2, 8) for _ in range(4)])
+    skills = evaluate(denoiser.eval(), data, codes)
+    known = [math.isfinite(skills[f"skill_{a}"]) for a in range(4)]
+    assert known == [True, True, True, False]

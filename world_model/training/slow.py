@@ -182,10 +182,17 @@ def evaluate(
 
     Returns:
         For each phrase, `skill_<action>`: 10 log10 of (error of repeating the last
-        frame / error of the prediction) [dB], on fixed held-out clips. For vectors
-        one number, `skill`.
+        frame / error of the prediction) [dB], on fixed held-out clips of actions that
+        were not blocked; nan without any. For vectors one number, `skill`.
     """
-    mix = ClipMix(short=1.0, extra=0.0, conditional=1.0, reverse=0.0, num_past={2: 1.0})
+    mix = ClipMix(
+        balanced=1.0,
+        short=1.0,
+        extra=0.0,
+        conditional=1.0,
+        reverse=0.0,
+        num_past={2: 1.0},
+    )
     rng = np.random.default_rng(0)
     batch = with_actions(sample_batch(held_out, mix, 512, rng), codes.first_only, rng)
     past = batch.clean[:, :-1]
