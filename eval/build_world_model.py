@@ -63,7 +63,8 @@ def _warn_of_emulation(precision: str, device: str) -> None:
     if precision == "bfloat16" and not computes_in_bfloat16(device):
         Console(stderr=True).print(
             f"`world_model.precision=bfloat16` is emulated on this {device}, many "
-            "times slower than float32: leave it out."
+            "times slower than float32: leave it out.",
+            soft_wrap=True,
         )
 
 

@@ -78,14 +78,14 @@ def test_walks_are_counted_like_odometry():
 
 
 def synthetic(count, seed):
-    """Every place has one of three colours, each of two headings a bright row."""
+    """Every place has one of three colours, each of two headings a bright half."""
     rng = torch.Generator().manual_seed(seed)
     place = torch.randint(3, (count, 8), generator=rng)
     heading = torch.randint(2, (count, 8), generator=rng)
     views = torch.zeros(count, 8, 3, 8, 8)
     for k in range(3):
         views[:, :, k] += 2.0 * (place == k)[..., None, None]
-        views[:, :, :, 2 * k] += 2.0 * (heading == k)[..., None, None]
+        views[:, :, :, 4 * k : 4 * k + 4] += 2.0 * (heading == k)[..., None, None, None]
     zeros = torch.zeros(count, 8)
     return Walks(
         views.half(), torch.stack([place.float(), zeros, heading * 180.0], dim=-1)
@@ -96,7 +96,7 @@ def test_places_and_turns_are_learned_and_read_in_unseen_episodes(tmp_path):
     halves = [(1.0, 0.0, 0.0), (0.0, 0.0, 180.0)]
     matcher, held_out = make_matcher(motions=halves, width=16), synthetic(50, seed=1)
     config = MatcherConfig(
-        num_steps=200, batch_size=48, learning_rate=1e-2, evaluate_every=200
+        num_steps=500, batch_size=48, learning_rate=1e-2, evaluate_every=500
     )
     log = Log(tmp_path / "matcher.csv")
     fit_matcher(matcher, [synthetic(400, seed=0)], held_out, config, log)
@@ -114,7 +114,7 @@ def test_views_from_beside_are_learned_where_there_are_any(tmp_path):
     # From beside, everything is seen with the opposite sign.
     train, held_out = (replace(d, beside=-d.views) for d in data)
     config = MatcherConfig(
-        num_steps=200, batch_size=48, learning_rate=1e-2, evaluate_every=200
+        num_steps=500, batch_size=48, learning_rate=1e-2, evaluate_every=500
     )
     found = {}
     for name, walked in (("path", data[0]), ("beside", train)):
