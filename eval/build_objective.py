@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from eval.build_world_model import encoder_of, weights
 from eval.make_part import instantiate_node, is_ours, make_part, naming
 from world_model.api import WorldModel
-from world_model.classifier import GoalClassifier
 from world_model.policy_api import Objective
-from world_model.position_probe import load_position_probe
 
+if TYPE_CHECKING:
+    from world_model.classifier import GoalClassifier
+
+# Networks are imported where they are loaded: a run that is refused need not wait.
 READS_WORDS = "planners.objectives.SuccessClassifier"
 """The objective that is made from a classifier and takes no goal image."""
 READS_PLACES = "planners.arrangement.Arrangement"
@@ -37,6 +40,8 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
         _check_latents(classifier, model, cfg)
         return instantiate_node(cfg.objective, classifier)
     if cfg.objective["_target_"] == READS_PLACES:
+        from world_model.position_probe import load_position_probe
+
         folder = weights(cfg, cfg.task.domain) / "position_probe"
         probe = load_position_probe(folder, encoder=encoder_of(model) or None)
         return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
@@ -50,6 +55,8 @@ def load_classifier(folder: Path) -> GoalClassifier:
         FileNotFoundError: If there is no such folder.
         ValueError: If its files are damaged or do not fit.
     """
+    from world_model.classifier import GoalClassifier
+
     # diffusers would look for a missing folder on the internet.
     if not folder.is_dir():
         raise FileNotFoundError(

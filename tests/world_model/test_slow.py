@@ -36,11 +36,17 @@ def episodes(seed=0, size=10, chunk_length=2, num_actions=6):
     )
 
 
-def train(folder, **options):
+def parts():
+    """An untrained denoiser and the codes of four actions, the same every time."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
         codes = ActionCodes.of_wordings([torch.randn(2, 8) for _ in range(4)])
+    return denoiser, codes
+
+
+def train(folder, **options):
+    denoiser, codes = parts()
     return train_slow(denoiser, episodes(), codes, folder, CONFIG, **options)
 
 
@@ -86,10 +92,7 @@ def test_mirrored_episodes_join_the_training_but_not_the_held_out(tmp_path):
 def test_skill_is_that_of_actions_that_were_not_blocked():
     data = episodes()
     data = replace(data, moved=data.actions != 3)
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(0)
-        denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1, text_dim=8)
-        codes = ActionCodes.of_wordings([torch.randn(2, 8) for _ in range(4)])
+    denoiser, codes = parts()
     skills = evaluate(denoiser.eval(), data, codes)
     known = [math.isfinite(skills[f"skill_{a}"]) for a in range(4)]
     assert known == [True, True, True, False]

@@ -189,13 +189,7 @@ def _indices(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Frame indices, action ids, times (M, L) and episodes (M,) of a batch."""
     length = data.chunk_length
-    num_episodes, num_actions = data.actions.shape
-    episode = rng.integers(num_episodes, size=batch_size)
-    start = rng.integers(num_past - 1, num_actions, size=batch_size)
-    if mix.balanced:
-        chosen = rng.random(batch_size) < mix.balanced
-        rare = _balanced(data, batch_size, num_past, rng)
-        episode, start = np.where(chosen, rare, (episode, start))
+    episode, start = _starts(data, mix, batch_size, num_past, rng)
     steps = np.arange(num_past)
     # Forward in time: boundaries start-P+1 .. start, then chunk `start`.
     past = (start[:, None] - num_past + 1 + steps) * length
@@ -229,6 +223,23 @@ def _indices(
     times = np.zeros(frames.shape, np.float32)
     times[:, num_past:] = offsets / length
     return frames, led_to, times, episode
+
+
+def _starts(
+    data: LatentEpisodes,
+    mix: ClipMix,
+    size: int,
+    num_past: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Episodes and chunks (2, M) whose actions lead into the future of a clip."""
+    num_episodes, num_actions = data.actions.shape
+    episode = rng.integers(num_episodes, size=size)
+    drawn = np.stack([episode, rng.integers(num_past - 1, num_actions, size=size)])
+    if not mix.balanced:
+        return drawn
+    chosen = rng.random(size) < mix.balanced
+    return np.where(chosen, _balanced(data, size, num_past, rng), drawn)
 
 
 def _balanced(
