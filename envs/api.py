@@ -44,6 +44,7 @@ class Domain(abc.ABC):
         min_visible_pixels: From how many pixels on an object counts as shown.
         travels: Whether the robot moves through the world, so that it can go to
             objects and come home.
+        slow: Whether an action is so much physics that runs keep what it did.
         look_offset: Shifts every image by (forward [m], left [m], turn [degrees])
             from the robot's pose; None in domains whose views cannot be shifted.
     """
@@ -55,6 +56,7 @@ class Domain(abc.ABC):
     vocabulary: ClassVar[tuple[str, ...]]
     min_visible_pixels: ClassVar[int]
     travels: ClassVar[bool] = True
+    slow: ClassVar[bool] = False
     look_offset: Motion | None = None
 
     @abc.abstractmethod

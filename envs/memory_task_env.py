@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from envs.action_cache import ActionCache
 from envs.api import Domain, Node, Transition
 from envs.domains import domain_class
 from envs.task_env import Measures, TaskEnv
@@ -34,6 +36,7 @@ class MemoryTaskEnv(TaskEnv):
         goal: "language"; or "given_image", which shows the view at the nearest goal
             pose and makes another, easier question of the task.
         render_mode: "rgb_array" or None.
+        kept: Folder of an `ActionCache`; None executes every action anew.
     """
 
     domain: Domain
@@ -45,6 +48,7 @@ class MemoryTaskEnv(TaskEnv):
         split: str = "val",
         goal: str = "language",
         render_mode: str | None = None,
+        kept: Path | None = None,
     ) -> None:
         if goal not in GOALS:
             raise unknown_name("goal", goal, GOALS)
@@ -52,6 +56,7 @@ class MemoryTaskEnv(TaskEnv):
         self.task = find_task(task)
         check_fits(self.task, made)
         self.goal = goal
+        self._actions = ActionCache(kept)
         shows_goal = self.task.shows_image or goal == "given_image"
         super().__init__(made(), split, shows_goal=shows_goal, render_mode=render_mode)
 
@@ -59,7 +64,7 @@ class MemoryTaskEnv(TaskEnv):
         self, action: int | np.int64
     ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Executes one phrase. The reward is 1 on success, else 0."""
-        frames = self.domain.execute(int(action))
+        frames = self._actions.execute(self.domain, int(action)).frames
         self._steps += 1
         success = self._solved()
         truncated = not success and self._steps >= self.budget
@@ -69,11 +74,11 @@ class MemoryTaskEnv(TaskEnv):
         """Makes the tour longer: the robot goes on where the tour ended."""
         self.domain.place(self._nodes[-1])
         for action in actions:
-            frames = self.domain.execute(action)
-            self.tour += (Transition(action, frames),)
-            self.tour_states += (self.domain.get_state(),)
+            done = self._actions.execute(self.domain, action)
+            self.tour += (Transition(action, done.frames),)
+            self.tour_states += (done.state,)
             self._nodes += (self.domain.node,)
-            self._seen.append(self.domain.segment_chunk())
+            self._seen.append(done.seen)
         self.tour_summary = self._summarise()
 
     @property

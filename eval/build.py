@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -132,7 +133,9 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     from envs.make_task_env import make_task_env
 
     def make_env() -> TaskEnv:
-        return make_task_env(cfg.task.domain, cfg.task.kind, cfg.split, cfg.goal)
+        kept = Path(cfg.outputs) / ".actions"
+        task = cfg.task
+        return make_task_env(task.domain, task.kind, cfg.split, cfg.goal, kept)
 
     metrics = build_metrics(cfg)
     if "planner" not in cfg.planner:

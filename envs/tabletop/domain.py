@@ -66,6 +66,7 @@ class TabletopDomain(Domain):
     vocabulary: ClassVar[tuple[str, ...]] = CUBES
     min_visible_pixels: ClassVar[int] = 40
     travels: ClassVar[bool] = False
+    slow: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._simulation = TableSimulation()
