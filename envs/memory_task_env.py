@@ -64,11 +64,15 @@ class MemoryTaskEnv(TaskEnv):
         self, action: int | np.int64
     ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Executes one phrase. The reward is 1 on success, else 0."""
-        frames = self._actions.execute(self.domain, int(action)).frames
+        frames = self.execute(action)
         self._steps += 1
         success = self._solved()
         truncated = not success and self._steps >= self.budget
         return self._observe(), float(success), success, truncated, self._info(frames)
+
+    def execute(self, action: int | np.int64) -> np.ndarray:
+        """See `TaskEnv.execute`."""
+        return self._actions.execute(self.domain, int(action)).frames
 
     def drive_on(self, actions: Sequence[int]) -> None:
         """Makes the tour longer: the robot goes on where the tour ended."""

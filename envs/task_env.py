@@ -108,6 +108,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         """Releases the simulator."""
         self.domain.close()
 
+    def execute(self, action: Any) -> np.ndarray:
+        """Lets the robot act outside the test's count; its frames (F, H, W, C)."""
+        frames: np.ndarray = self.domain.execute(action)
+        return frames
+
     @property
     @abc.abstractmethod
     def steps_left(self) -> int:

@@ -91,6 +91,6 @@ def _rollout(
 def _execute(env: TaskEnv, path: list[Any]) -> np.ndarray:
     """Frames of a path in the simulator, which is put back afterwards."""
     state = env.domain.get_state()
-    frames = np.concatenate([env.domain.execute(action) for action in path])
+    frames = np.concatenate([env.execute(action) for action in path])
     env.domain.set_state(state)
     return frames
