@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -35,8 +34,9 @@ def checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
 def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
     """The objective of `cfg.objective`."""
     if cfg.objective["_target_"] == READS_WORDS:
-        folder = weights(cfg, cfg.task.domain) / "classifier"
-        classifier = load_classifier(folder)
+        from world_model.classifier import load_classifier
+
+        classifier = load_classifier(weights(cfg, cfg.task.domain) / "classifier")
         _check_latents(classifier, model, cfg)
         return instantiate_node(cfg.objective, classifier)
     if cfg.objective["_target_"] == READS_PLACES:
@@ -46,33 +46,6 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
         probe = load_position_probe(folder, encoder=encoder_of(model) or None)
         return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
     return make_part("objective", cfg.objective, Objective, model)
-
-
-def load_classifier(folder: Path) -> GoalClassifier:
-    """The classifier of `objective=success_classifier`; nothing is downloaded.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If its files are damaged or do not fit.
-    """
-    from world_model.classifier import GoalClassifier
-
-    # diffusers would look for a missing folder on the internet.
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"`objective=success_classifier` needs a classifier in {folder}, got no "
-            "such folder: train one with `python -m world_model.train "
-            "stage=classifier`."
-        )
-    try:
-        return (
-            GoalClassifier.from_pretrained(folder, local_files_only=True).float().eval()
-        )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The classifier in {folder} is damaged or does not fit its "
-            f"configuration ({error}): restore the folder."
-        ) from error
 
 
 def _check_latents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from world_model.conv_net import conv_net
 from world_model.errors import unknown_name
+from world_model.pretrained import load_checked
 
 PREFIX = "go to the "
 
@@ -60,3 +62,16 @@ class GoalClassifier(ModelMixin, ConfigMixin):
         if name not in known:
             raise unknown_name("goal", name, known)
         return known.index(name)
+
+
+def load_classifier(folder: Path) -> GoalClassifier:
+    """A classifier in single precision; nothing is downloaded.
+
+    Args:
+        folder: Where `stage=classifier` saved it.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    return load_checked(GoalClassifier, folder, stage="classifier", wanted={})

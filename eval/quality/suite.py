@@ -17,7 +17,6 @@ from rich.console import Console
 from torch import Tensor
 
 from envs.domains import domain_class
-from eval.build_objective import load_classifier
 from eval.build_world_model import build_world_model, weights
 from eval.quality.cases import Cases, decode, encode, make_cases, predict
 from eval.quality.fidelity import fidelity_figures
@@ -42,7 +41,7 @@ from eval.run_spec import (
     slug,
 )
 from eval.video.features import VideoFeatures
-from world_model.classifier import GoalClassifier
+from world_model.classifier import GoalClassifier, load_classifier
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.errors import unknown_name
 from world_model.plain import plain

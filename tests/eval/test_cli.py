@@ -211,7 +211,10 @@ def drop_classifier(folder: Path) -> None:
         (truncate, "The weights in .* are missing, damaged or do not fit"),
         (widen, "The weights in .* are missing, damaged or do not fit"),
         (rename, "`world_model.weights` must be trained on scroll, got .* of rooms"),
-        (drop_classifier, "`objective=success_classifier` needs a classifier in"),
+        (
+            drop_classifier,
+            "`classifier` must be a folder with a trained classifier, got",
+        ),
     ],
 )
 def test_bad_weights_are_one_line(run, scroll_weights, tmp_path, damage, message):
