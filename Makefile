@@ -63,7 +63,7 @@ rows: setup
 quality: setup
 	$(BIN)/python -m eval.run suite=quality quality.episodes=256 quality.open_loop.clips=256
 
-# results/leaderboard.csv from the promoted records in results/runs, then the README.
+# results/leaderboard.csv from the promoted records in results/runs, then the pages.
 results: setup
 	$(BIN)/python -m eval.leaderboard build
 	$(BIN)/python -m eval.leaderboard show

@@ -230,11 +230,14 @@ def format_seeds(seeds: Sequence[int]) -> str:
     return " ".join(f"{a}-{b}" if a != b else str(a) for a, b in ranges)
 
 
+def standing(name: str) -> tuple[int, str]:
+    """Sorts the names of rows from floor to ceiling."""
+    return ROW_ORDER.index(name if name in ROW_ORDER else ""), name
+
+
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Where a row stands: by task, validation before test, from floor to ceiling."""
-    name = row["row"]
-    rank = ROW_ORDER.index(name if name in ROW_ORDER else "")
-    return row["task"], row["split"] != "val", rank, name
+    return row["task"], row["split"] != "val", *standing(row["row"])
 
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:

@@ -1,6 +1,7 @@
-"""The README's table from the committed leaderboard: `python -m eval.readme`.
+"""Tables of the pages from the committed leaderboard: `python -m eval.readme`.
 
-`--check` writes nothing and fails if the two differ.
+The README shows how often each row succeeds, docs/results.md all rows of every task.
+`--check` writes nothing and fails if a page differs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from eval.leaderboard import standing
 from eval.record import write_atomically
 from eval.run_spec import PROJECT_ROOT
 from eval.table import HEADINGS, cells, read_leaderboard, title
@@ -19,6 +21,8 @@ from eval.table import HEADINGS, cells, read_leaderboard, title
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
 NO_ROWS = "No row is committed yet: `results/leaderboard.csv` does not exist."
+CEILING = "oracle"
+"""A task that has this row compares memories: the README shows it."""
 # The terminal has room for more.
 _COLUMNS = (
     "row",
@@ -41,8 +45,34 @@ def render(rows: pd.DataFrame) -> str:
     if rows.empty:
         return NO_ROWS
     groups = rows.groupby(["task", "split"], sort=False)
-    blocks = [_block(group) for _, group in groups]
-    return "\n\n".join(blocks)
+    return "\n\n".join(_block(group) for _, group in groups)
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Markdown: success of every row, a column per task and split.
+
+    A dagger marks memories that store frames.
+
+    Args:
+        rows: The leaderboard; none if nothing is promoted.
+    """
+    if rows.empty:
+        return NO_ROWS
+    groups = rows.groupby(["task", "split"], sort=False)
+    compared = groups.filter(lambda group: (group["row"] == CEILING).any())
+    columns = {
+        task if split == "val" else f"{task}, {split}": {
+            row["row"]: _percent(row) for _, row in group.iterrows()
+        }
+        for (task, split), group in compared.groupby(["task", "split"], sort=False)
+    }
+    storing = set(compared.loc[compared["stores_frames"] == "yes", "row"])
+    lines = [["success %", *columns], ["---"] + ["---:"] * len(columns)]
+    for name in sorted(set(compared["row"]), key=standing):
+        mark = " \N{DAGGER}" * (name in storing)
+        found = (column.get(name, "") for column in columns.values())
+        lines.append([name + mark, *found])
+    return _markdown(lines)
 
 
 def replace_table(text: str, table: str) -> str:
@@ -55,8 +85,8 @@ def replace_table(text: str, table: str) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in after:
         raise ValueError(
-            f"The README must hold {BEGIN} and then {END}, once each, got something "
-            "else: put them where the table belongs."
+            f"A page must hold {BEGIN} and then {END}, once each, got something else: "
+            "put them where the table belongs."
         )
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
@@ -64,10 +94,13 @@ def replace_table(text: str, table: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the table, or checks it; returns 1 after printing what is wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m eval.readme", description="Puts the leaderboard in the README."
+        prog="python -m eval.readme", description="Puts the leaderboard in the pages."
     )
     parser.add_argument("--check", action="store_true", help="only compare")
     parser.add_argument("--readme", type=Path, default=PROJECT_ROOT / "README.md")
+    parser.add_argument(
+        "--tables", type=Path, default=PROJECT_ROOT / "docs" / "results.md"
+    )
     parser.add_argument(
         "--leaderboard",
         type=Path,
@@ -85,15 +118,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _update(arguments: argparse.Namespace) -> None:
     path = arguments.leaderboard
     rows = read_leaderboard(path) if path.exists() else pd.DataFrame()
-    text = arguments.readme.read_text()
-    wanted = replace_table(text, render(rows))
-    if arguments.check and wanted != text:
-        raise ValueError(
-            f"The table of {arguments.readme} must be that of {path}, got another "
-            "one: run `python -m eval.readme` and commit the result."
-        )
-    if not arguments.check:
-        write_atomically(arguments.readme, wanted)
+    pages = {arguments.readme: summary(rows), arguments.tables: render(rows)}
+    for page, table in pages.items():
+        text = page.read_text()
+        wanted = replace_table(text, table)
+        if arguments.check and wanted != text:
+            raise ValueError(
+                f"The table of {page} must be that of {path}, got another one: run "
+                "`python -m eval.readme` and commit the result."
+            )
+        if not arguments.check:
+            write_atomically(page, wanted)
 
 
 def _block(rows: pd.DataFrame) -> str:
@@ -104,9 +139,18 @@ def _block(rows: pd.DataFrame) -> str:
     for _, row in rows.iterrows():
         texts = cells(row)
         lines.append([texts[i] for i in kept])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     command = f"Last row: `{rows.iloc[-1]['command']}`"
-    return f"**{title(rows)}**\n\n{table}\n\n{command}"
+    return f"**{title(rows)}**\n\n{_markdown(lines)}\n\n{command}"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _percent(row: pd.Series) -> str:
+    """Success and its interval in whole percent."""
+    value, low, high = (100 * row[f"success{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.0f} [{low:.0f}, {high:.0f}]"
 
 
 def _rule(column: str) -> str:

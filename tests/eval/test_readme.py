@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from eval.metric import METRICS
-from eval.readme import BEGIN, END, NO_ROWS, main, render, replace_table
+from eval.readme import BEGIN, END, NO_ROWS, main, render, replace_table, summary
 from eval.record import VIDEO_COLUMNS
 from eval.run_spec import PROJECT_ROOT
 
@@ -38,30 +38,51 @@ def test_rows_become_a_table():
 
 def test_without_rows_it_says_so():
     assert render(pd.DataFrame()) == NO_ROWS
+    assert summary(pd.DataFrame()) == NO_ROWS
+
+
+def test_the_summary_has_a_column_per_task_and_split_with_an_oracle():
+    given = [rows() for _ in range(4)]
+    given[1]["row"] = "oracle"
+    given[2]["task"] = "fetch_reach"  # compares no memories
+    given[3][["row", "split", "success"]] = ["oracle", "test", 0.9]
+    given[3]["stores_frames"] = "yes"
+    assert summary(pd.concat(given)).splitlines() == [
+        "| success % | rooms_find_seen | rooms_find_seen, test |",
+        "| --- | ---: | ---: |",
+        "| none | 25 [18, 34] |  |",
+        "| oracle † | 25 [18, 34] | 90 [18, 34] |",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_the_markers_must_be_there_once(text):
-    with pytest.raises(ValueError, match="The README must hold .*, once each, got"):
+    with pytest.raises(ValueError, match="A page must hold .*, once each, got"):
         replace_table(text, "table")
 
 
 def test_the_command_writes_and_checks(tmp_path, capsys):
-    readme, leaderboard = tmp_path / "README.md", tmp_path / "leaderboard.csv"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    options = ["--readme", str(readme), "--leaderboard", str(leaderboard)]
+    readme, tables = tmp_path / "README.md", tmp_path / "results.md"
+    leaderboard = tmp_path / "leaderboard.csv"
+    for page in (readme, tables):
+        page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    options = ["--readme", str(readme), "--tables", str(tables)]
+    options += ["--leaderboard", str(leaderboard)]
     assert main([*options, "--check"]) == 1
     assert "run `python -m eval.readme` and commit" in capsys.readouterr().err
     assert main(options) == 0
     assert readme.read_text() == f"before\n{BEGIN}\n{NO_ROWS}\n{END}\nafter\n"
     assert main([*options, "--check"]) == 0
-    rows().to_csv(leaderboard, index=False)
+    rows().assign(row="oracle").to_csv(leaderboard, index=False)
     assert main([*options, "--check"]) == 1
     assert main(options) == 0
-    assert "| none | no | 25.0" in readme.read_text()
+    assert "| oracle | 25 [18, 34] |" in readme.read_text()
+    assert "| oracle | no | 25.0" in tables.read_text()
+    tables.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert main([*options, "--check"]) == 1
 
 
-def test_the_committed_readme_shows_the_committed_rows():
+def test_the_committed_pages_show_the_committed_rows():
     assert main(["--check"]) == 0
 
 
