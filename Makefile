@@ -43,10 +43,13 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 # Runs the rows of the leaderboard (hours on 2 cores; a killed one continues) and says
-# where each record is. TASKS=, EPISODES= and MEMORIES= choose less.
+# where each record is. TASKS=, EPISODES= and MEMORIES= choose less; tasks of the table
+# need others of the rest, see docs/tasks.md.
 TASKS ?= rooms_find_seen rooms_return_home
 EPISODES ?= 100
 POLICIES ?= noop random open_loop reverse_log expert_no_memory
+PLANNER ?= mpc
+SIMULATOR_MEMORY ?= none
 MEMORIES ?= none window anchor temp_lora_paper temp_lora retrieval pose_weights oracle
 ROW := $(BIN)/python -m eval.run paired=null episodes=$(EPISODES)
 
@@ -55,8 +58,11 @@ rows: setup
 		for policy in $(POLICIES); do \
 			$(ROW) task=$$task planner=$$policy memory=none; \
 		done; \
-		for memory in $(MEMORIES); do $(ROW) task=$$task memory=$$memory; done; \
-		$(ROW) task=$$task memory=none world_model=simulator; \
+		for memory in $(MEMORIES); do \
+			$(ROW) task=$$task planner=$(PLANNER) memory=$$memory; \
+		done; \
+		$(ROW) task=$$task planner=$(PLANNER) memory=$(SIMULATOR_MEMORY) \
+			world_model=simulator; \
 	done
 
 # The world model by itself, FVD and KVD of 256 open-loop rollouts among it (minutes).
