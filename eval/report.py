@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +29,17 @@ def print_committed(task: str) -> None:
         print_tables(rows, note="committed")
 
 
-def write_side_by_side(without: Path, with_memory: Path) -> Path:
-    """Writes real | imagined without memory | with memory, and returns the file.
+def write_side_by_side(runs: Sequence[Path]) -> Path:
+    """Writes what is real beside what each run imagined, and returns the file.
 
     One image per action, in the form in which planning imagines. The episode is the
-    one of median recall PSNR with memory: neither the best nor the worst.
+    one of median recall PSNR of the last run: neither the best nor the worst.
     """
-    seed = median_seed(with_memory)
-    plain = np.load(without / f"imagined-{seed}.npz")
-    remembered = np.load(with_memory / f"imagined-{seed}.npz")
-    columns = plain["real_chunk_ends"], plain["key_frames"], remembered["key_frames"]
+    seed = median_seed(runs[-1])
+    kept = [np.load(run / f"imagined-{seed}.npz") for run in runs]
+    columns = kept[0]["real_chunk_ends"], *(path["key_frames"] for path in kept)
     video = side_by_side(columns)
-    path = with_memory / f"side-by-side-{seed}.mp4"
+    path = runs[-1] / f"side-by-side-{seed}.mp4"
     write_mp4(video, path, fps=1)
     write_gif(video, path.with_suffix(".gif"), fps=1)
     return path

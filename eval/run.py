@@ -1,9 +1,9 @@
 """Runs one combination: `python -m eval.run planner=mpc memory=temp_lora`.
 
 With `paired=none` (the default) the same episodes also run without memory, so that
-every number stands beside its floor. Prints a table, writes outputs/<run-id>/
-(run.json, episodes.csv, videos) and says where. A killed run continues where it
-stopped.
+every number stands beside its floor; `paired=[none,anchor]` adds two rows. Prints a
+table, writes outputs/<run-id>/ (run.json, episodes.csv, videos) and says where. A
+killed run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -99,14 +99,15 @@ def _quality(cfg: DictConfig, overrides: list[str]) -> None:
 def _paired(
     cfg: DictConfig, overrides: list[str]
 ) -> list[tuple[DictConfig, list[str]]]:
-    """The run itself, and before it the same run with the memory of `paired`."""
+    """The run itself, and before it the same run with every memory of `paired`."""
     from eval.build import other_memory
 
-    runs = [(cfg, overrides)]
-    plans = "planner" in cfg.planner and cfg.world_model.name != "simulator"
-    if cfg.paired and plans and cfg.paired != cfg.memory.name:
-        runs.insert(0, other_memory(overrides, cfg.paired))
-    return runs
+    paired = cfg.paired or []
+    names = [paired] if isinstance(paired, str) else list(paired)
+    if "planner" not in cfg.planner or cfg.world_model.name == "simulator":
+        names = []
+    others = [name for name in names if name != cfg.memory.name]
+    return [*(other_memory(overrides, name) for name in others), (cfg, overrides)]
 
 
 def _report(sessions: list[Session]) -> None:
@@ -127,8 +128,8 @@ def _report(sessions: list[Session]) -> None:
     for session in sessions:
         _print_own_metrics(session)
     print_committed(cfg.task.name)
-    if cfg.video and len(sessions) == 2:
-        print(f"video:   {write_side_by_side(*(s.record.directory for s in sessions))}")
+    if cfg.video and len(sessions) > 1:
+        print(f"video:   {write_side_by_side([s.record.directory for s in sessions])}")
     for session in sessions:
         print(f"results: {session.record.directory}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 HEADINGS = (
     ("row", "left"),
@@ -69,8 +70,8 @@ def print_tables(
 
 def _table(rows: pd.DataFrame, note: str, width: int) -> Table:
     table = Table(
-        title=title(rows, note),
-        caption=f"Last row: {rows.iloc[-1]['command']}",
+        title=Text(title(rows, note)),  # no markup: commands have brackets
+        caption=Text(f"Last row: {rows.iloc[-1]['command']}"),
         title_justify="left",
         caption_justify="left",
     )

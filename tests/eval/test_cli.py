@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from eval.record import EPISODES_FILE, RunRecord
+from eval.video_file import SCALE
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"plan_seconds_p50", "plan_seconds_p95", "write_seconds"}
@@ -65,6 +67,21 @@ def test_the_main_command_leaves_two_records_and_a_video(finished):
     assert len(list(memories["temp_lora"].glob("side-by-side-*.gif"))) == 1
     for path in memories.values():
         assert str(path.relative_to(folder)) in done.stdout.replace("\n", "")
+
+
+def test_several_memories_stand_side_by_side(run, scroll_weights, tmp_path, capsys):
+    arguments = ["task=scroll_find_seen", "memory=retrieval", "episodes=1"]
+    beside = ["paired=[none,anchor]", f"outputs={tmp_path}"]
+    weights = f"world_model.weights={scroll_weights}"
+    assert run(*arguments, *beside, weights, "planner.planner.width=2") is None
+    records = [RunRecord(path) for path in tmp_path.glob("[!.]*")]
+    assert {r.run()["memory"] for r in records} == {"none", "anchor", "retrieval"}
+    (picture,) = tmp_path.glob("*-retrieval-*/side-by-side-0.gif")
+    columns, pixels, gap = 4, 8, 2
+    with Image.open(picture) as image:
+        assert image.width == SCALE * (columns * pixels + (columns - 1) * gap)
+    said = capsys.readouterr().out.replace("\n", "")
+    assert "'paired=[none,anchor]'" in said
 
 
 def test_a_repeated_run_and_a_continued_one_give_the_same_rows(

@@ -11,7 +11,7 @@ from eval.names import check_group_names, choices
         ["--multirun", "planner=mpc,random", "memory=none,anchor"],
         ["+memory=none", "memory.rank=3", "outputs=mpcc", "--help", "episodes=2"],
         ["planner=choice(mpc,random)", "memory=glob(temp*)"],
-        ["paired=null", "paired=anchor"],
+        ["paired=null", "paired=anchor", "paired=[none,anchor]"],
         ["metric=[]", "planner/optimizer=icem"],
     ],
 )
