@@ -62,6 +62,18 @@ class MPCPolicy(Policy):
         longer = Context(actions=actions, frames=frames)
         self._context = longer.last(self.world_model.num_context_frames)
 
+    def resume(self, memory_state: Any, num_shown: Sequence[int]) -> None:
+        """Stands where observing tours led before, after `reset`.
+
+        A class that keeps more than its memory of what it observes must override
+        this where it overrides `observe`; else its tours are shown again every time.
+
+        Args:
+            memory_state: The memory's snapshot after those tours.
+            num_shown: Chunks of each episode's tour.
+        """
+        self.memory.restore(memory_state)
+
     def relocate(self, images: np.ndarray) -> None:
         """Starts a fresh context: the robot was moved with the camera off."""
         self._open(images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,8 +52,8 @@ class SubgoalPolicy(MPCPolicy):
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
         """See `MPCPolicy.reset`."""
         super().reset(first_images, seeds)
-        self._num_chunks = 0
-        self._num_shown = 0
+        self._num_chunks = np.zeros(len(seeds), np.int64)
+        self._num_shown = self._num_chunks
         self._reached = [0] * len(seeds)
         # Asked once per instruction: a grammar may be a language model.
         self._parts: dict[str, tuple[Subgoal, ...]] = {}
@@ -60,7 +61,12 @@ class SubgoalPolicy(MPCPolicy):
     def observe(self, chunk: Chunk) -> None:
         """See `MPCPolicy.observe`."""
         super().observe(chunk)
-        self._num_chunks += 1
+        self._num_chunks = self._num_chunks + chunk.active.numpy()
+
+    def resume(self, memory_state: Any, num_shown: Sequence[int]) -> None:
+        """See `MPCPolicy.resume`."""
+        super().resume(memory_state, num_shown)
+        self._num_chunks = np.array(num_shown)
 
     def relocate(self, images: np.ndarray) -> None:
         """See `MPCPolicy.relocate`; the tour has ended."""
@@ -108,7 +114,7 @@ class SubgoalPolicy(MPCPolicy):
         when = self._subgoal(obs, row).when
         if when is None:
             return None
-        step = 0 if when == "first" else self._num_shown
+        step = 0 if when == "first" else int(self._num_shown[row])
         return self.memory.recall(row, Moment(step))
 
     def _subgoals(self, obs: Observation, row: int) -> tuple[Subgoal, ...]:

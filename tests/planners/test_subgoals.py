@@ -44,8 +44,8 @@ def there_and_back(instruction):
     return Subgoal("there", "shown"), Subgoal("home", "first")
 
 
-def drive(memory, path, start, images=None, asked=None):
-    """A policy after a tour, and a function that asks it at a place."""
+def drive(memory, path, start, images=None, asked=None, *, resumed=False):
+    """A policy after a tour, observed or resumed; asks it at a place."""
     model, objective = DotWorldModel(), ToRecalled()
     planner = BeamPlanner(model, objective, depth=3, width=8)
     policy = SubgoalPolicy(model, memory(model), planner, objective)
@@ -58,6 +58,10 @@ def drive(memory, path, start, images=None, asked=None):
         policy.observe(
             Chunk(policy._context, torch.tensor([0]), frames, torch.tensor([True]))
         )
+    if resumed:
+        state = policy.memory.snapshot()
+        policy.reset(views[0], [0])
+        policy.resume(state, [len(path) - 1])
     policy.relocate(to_env(draw_dot(torch.tensor([start]))))
 
     def ask(place):
@@ -89,9 +93,11 @@ def test_our_instructions_come_apart():
     assert plain_grammar(other) == (Subgoal(other),)
 
 
-def test_it_goes_to_one_recalled_view_after_the_other():
+@pytest.mark.parametrize("resumed", [False, True])
+def test_it_goes_to_one_recalled_view_after_the_other(resumed):
     # The tour leads from (1, 4) to (1, 6); the test starts far below.
-    ask = drive(RetrievalMemory, [(1, 4), (1, 5), (1, 6)], start=(3, 6))
+    path = [(1, 4), (1, 5), (1, 6)]
+    ask = drive(RetrievalMemory, path, start=(3, 6), resumed=resumed)
     assert ask((2, 6)) == (UP, "there")
     # There: the second subgoal follows at once.
     assert ask((1, 6)) == (LEFT, "home")
@@ -107,6 +113,28 @@ def test_the_shown_moment_is_the_end_of_the_tour_whatever_followed():
     shown = memory.recall(0, Moment(2))
     assert torch.equal(shown, draw_dot(torch.tensor([1, 6])))
     assert ask((2, 6)) == (UP, "there")
+
+
+def test_every_episode_has_its_own_end_of_the_tour():
+    class Asked(NoMemory):
+        moments = ()
+
+        def recall(self, slot, moment):
+            self.moments += ((slot, moment.step),)
+
+    model, memory = DotWorldModel(), Asked()
+    planner = BeamPlanner(model, ToRecalled(), depth=1, width=1)
+    policy = SubgoalPolicy(model, memory, planner, planner.objective)
+    policy.grammar = there_and_back
+    views = draw_dot(torch.tensor([(1, 4), (3, 3)]))
+    policy.reset(to_env(views), [0, 1])
+    for active in ([True, True], [False, True]):  # one tour is shorter
+        told = torch.tensor([UP, UP]), views[:, None], torch.tensor(active)
+        policy.observe(Chunk(policy._context, *told))
+    policy.relocate(to_env(views))
+    goal = Goal(("fetch", "fetch"))
+    policy.goal_of(Observation(to_env(views), goal, np.ones(2, bool), np.full(2, 9)))
+    assert memory.moments == ((0, 1), (1, 2))
 
 
 def test_a_grammar_is_asked_once_per_instruction():
