@@ -20,7 +20,7 @@ from envs.tabletop.arrangement import (
     successor,
 )
 from envs.tabletop.errands import errand
-from envs.tabletop.grid import CUBES, OBJECTS, Point
+from envs.tabletop.grid import CUBES, CUPS, OBJECTS, Point
 from envs.tabletop.layout import (
     Layout,
     draw_restore_cubes,
@@ -221,7 +221,8 @@ class TabletopDomain(Domain):
         return errand(self.node, rng)
 
     def uncovers(self, action: int) -> bool:
-        return PRIMITIVES[action].verb == "lift"
+        there_are_cups = not self._table.present.isdisjoint(CUPS)
+        return there_are_cups and PRIMITIVES[action].verb == "lift"
 
     def positions(self) -> np.ndarray:
         """Positions of all `OBJECTS`, then of the finger tips (n, 3) float32 [m]."""

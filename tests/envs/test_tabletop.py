@@ -159,6 +159,17 @@ def test_a_covered_cube_is_hidden_and_moves_with_its_cup(domain):
         assert domain.position(cube)[0] == pytest.approx(SLOT_ROW, abs=0.01)
 
 
+def test_only_lifted_cups_uncover(domain):
+    lift, pick = map(
+        ACTION_SPACE.phrases.index, ("lift the first cup", "pick up the red cube")
+    )
+    domain.start(draw_shell_game(np.random.default_rng(1)))
+    assert domain.uncovers(lift)
+    assert not domain.uncovers(pick)
+    domain.start(draw_restore_cubes(np.random.default_rng(1)))
+    assert not domain.uncovers(lift)  # there is none
+
+
 def test_a_fresh_arm_continues_every_episode_in_the_same_way(domain):
     """Wipes all that is not physics, the controller included, before each primitive."""
     other = TabletopDomain()
