@@ -80,7 +80,7 @@ def row_name(run: Mapping[str, Any]) -> str:
     elif planner in STANDARD:
         name = str(memory)
     else:
-        name = str(planner) if memory == "none" else f"{memory}+{planner}"
+        name = str(planner) if run["world_model"] == "none" else f"{memory}+{planner}"
     return name + mark
 
 
@@ -230,9 +230,10 @@ def format_seeds(seeds: Sequence[int]) -> str:
     return " ".join(f"{a}-{b}" if a != b else str(a) for a, b in ranges)
 
 
-def standing(name: str) -> tuple[int, str]:
-    """Sorts the names of rows from floor to ceiling."""
-    return ROW_ORDER.index(name if name in ROW_ORDER else ""), name
+def standing(name: str) -> tuple[bool, int, str]:
+    """Sorts the names of rows: each planner's from floor to ceiling, ours first."""
+    row, _, planner = name.partition("+")
+    return bool(planner), ROW_ORDER.index(row if row in ROW_ORDER else ""), name
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:

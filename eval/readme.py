@@ -22,7 +22,7 @@ BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
 NO_ROWS = "No row is committed yet: `results/leaderboard.csv` does not exist."
 CEILING = "oracle"
-"""A task that has this row compares memories: the README shows it."""
+"""A task with rows of this memory compares memories: the README shows it."""
 # The terminal has room for more.
 _COLUMNS = (
     "row",
@@ -59,7 +59,7 @@ def summary(rows: pd.DataFrame) -> str:
     if rows.empty:
         return NO_ROWS
     groups = rows.groupby(["task", "split"], sort=False)
-    compared = groups.filter(lambda group: (group["row"] == CEILING).any())
+    compared = groups.filter(lambda group: (group["memory"] == CEILING).any())
     columns = {
         task if split == "val" else f"{task}, {split}": {
             row["row"]: _percent(row) for _, row in group.iterrows()

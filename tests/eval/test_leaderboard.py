@@ -121,16 +121,19 @@ def test_the_leaderboard_holds_means_with_bounds_in_a_fixed_order(tmp_path):
     rows = [
         {"world_model": "simulator"},
         {"memory": "window"},
-        {"planner": "random"},
+        {"planner": "random", "world_model": "none"},
         {"memory": "my_memory"},
+        {"planner": "cem", "memory": "oracle"},
+        {"planner": "cem"},
         {},
     ]
     for changes in rows:
         promote(run(tmp_path, **changes), results)
     table = build(results)
     names = ["random", "none", "window", "my_memory", "simulator"]
-    assert list(table["row"]) == names
-    assert list(table["stores_frames"]) == ["no", "no", "yes", "no", "no"]
+    assert list(table["row"]) == [*names, "none+cem", "oracle+cem"]
+    stored = ["no", "no", "yes", "no", "no", "no", "no"]
+    assert list(table["stores_frames"]) == stored
     first = table.iloc[0]
     bounds = (first["success"], first["success_low"], first["success_high"])
     assert bounds == pytest.approx((0.5, 0.403832, 0.596168), abs=1e-6)
@@ -178,7 +181,8 @@ def test_incomparable_records_put_there_by_hand_are_refused(tmp_path):
     [
         ("mpc", "temp_lora", "tiny", "temp_lora"),
         ("mpc", "none", "simulator", "simulator"),
-        ("random", "none", "tiny", "random"),
+        ("random", "none", "none", "random"),
+        ("icem", "none", "tiny", "none+icem"),
         ("icem", "anchor", "tiny", "anchor+icem"),
         ("icem", "none", "simulator", "icem+simulator"),
     ],

@@ -160,7 +160,7 @@ def test_a_planner_without_installation_needs_a_config_dir(
     done = elsewhere.python(*words, *SMALL, weights, "memory=none", "video=false")
     assert done.returncode == 0, done.stderr
     (path,) = (tmp_path / "outputs").glob("[!.]*")
-    assert row_name(RunRecord(path).run()) == "my_planner"
+    assert row_name(RunRecord(path).run()) == "none+my_planner"
 
 
 def test_the_planner_of_the_readme_keeps_the_laws():
