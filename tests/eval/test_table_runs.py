@@ -6,19 +6,21 @@ import pytest
 
 from eval.record import RunRecord
 
-TASKS = [
-    "tabletop_shell_game",
-    pytest.param("tabletop_restore_cubes", marks=pytest.mark.slow),
+RUNS = [
+    ("tabletop_shell_game", "mpc_table"),
+    ("tabletop_restore_cubes", "video_plan_table"),
+    pytest.param("tabletop_restore_cubes", "mpc_table", marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "planner"), RUNS)
 def test_told_the_past_the_shipped_model_solves_an_episode(
-    task, run, tmp_path, monkeypatch
+    task, planner, run, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     options = ["paired=null", "episodes=1", "threads=1", "video=false"]
-    assert run(f"task={task}", "planner=mpc_table", "memory=oracle", *options) is None
+    words = [f"task={task}", f"planner={planner}", "memory=oracle"]
+    assert run(*words, *options) is None
     (folder,) = Path("outputs").glob(f"{task}-oracle-*")
     (row,) = RunRecord(folder).rows()
     assert row["success"] == 1.0
