@@ -26,9 +26,9 @@ STORE_FRAMES = {
 MEMORY = "world_model.memory"
 
 
-def config(name):
+def config(name, *more):
     with initialize_config_dir(str(CONFIGS), version_base=None):
-        return plain(compose("eval", [f"memory={name}"]).memory)
+        return plain(compose("eval", [f"memory={name}", *more]).memory)
 
 
 @pytest.mark.parametrize("name", STORE_FRAMES)
@@ -37,6 +37,12 @@ def test_a_file_makes_a_memory_that_says_what_it_stores(tiny, name):
     assert config(name)["name"] == name
     assert memory.stores_frames == STORE_FRAMES[name]
     memory.reset(2, seeds=(0, 1))
+
+
+@pytest.mark.parametrize("name", ["retrieval", "retrieval_view"])
+def test_a_task_says_how_near_views_of_one_place_are(name):
+    assert config(name)["max_distance"] == 0.5
+    assert config(name, "task=tabletop_swap_back")["max_distance"] == 0.1
 
 
 def test_the_papers_values():
