@@ -66,10 +66,10 @@ def summary(rows: pd.DataFrame) -> str:
         }
         for (task, split), group in compared.groupby(["task", "split"], sort=False)
     }
-    storing = set(compared.loc[compared["stores_frames"] == "yes", "row"])
+    storing = (compared["stores_frames"] == "yes").groupby(compared["row"]).all()
     lines = [["success %", *columns], ["---"] + ["---:"] * len(columns)]
     for name in sorted(set(compared["row"]), key=standing):
-        mark = " \N{DAGGER}" * (name in storing)
+        mark = " \N{DAGGER}" if storing[name] else ""
         found = (column.get(name, "") for column in columns.values())
         lines.append([name + mark, *found])
     return _markdown(lines)

@@ -45,6 +45,7 @@ def test_without_rows_it_says_so():
 def test_the_summary_has_a_column_per_task_and_split_with_an_oracle():
     given = [rows() for _ in range(4)]
     given[1]["row"] = "oracle"
+    given[1]["stores_frames"] = "yes"
     given[2][["task", "memory"]] = ["fetch_reach", "none"]  # compares no memories
     given[3][["row", "split", "success"]] = ["oracle", "test", 0.9]
     given[3]["stores_frames"] = "yes"
