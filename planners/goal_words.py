@@ -60,16 +60,26 @@ class GoalWords:
             if (at[index] - place).norm() > self.objective.tolerance
         ]
         free = [(i, place) for i, place in lacking if self._is_free(place, at, but=i)]
-        for index, place in free or lacking:
-            known = [goal for goal in self.goals if goal[1] == index]
-            if known:
-                return min(known, key=lambda goal: _gap(goal, place))[0]
+        for index, place in free:
+            if known := self._told(index):
+                return _nearest(known, place)
+        taken = torch.stack([*at, *(place for _, place in lacking)])
+        for index, place in lacking:
+            if known := self._told(index):
+                aside = [x for x in known if self._is_free(torch.tensor(x[2]), taken)]
+                return _nearest(aside or known, place)
         return words
 
-    def _is_free(self, place: Tensor, at: Tensor, *, but: int) -> bool:
+    def _told(self, index: int) -> list[GoalPlace]:
+        """The goals that move an object."""
+        return [goal for goal in self.goals if goal[1] == index]
+
+    def _is_free(self, place: Tensor, at: Tensor, *, but: int | None = None) -> bool:
+        """Whether no place of `at` (n, 3) is near, that of object `but` apart."""
         gaps = (at - place).norm(dim=-1)
         return all(g > self.clearance for i, g in enumerate(gaps.tolist()) if i != but)
 
 
-def _gap(goal: GoalPlace, place: Tensor) -> float:
-    return float((torch.tensor(goal[2]) - place).norm())
+def _nearest(goals: Sequence[GoalPlace], place: Tensor) -> str:
+    """The words of the goal whose place is nearest."""
+    return min(goals, key=lambda goal: float((torch.tensor(goal[2]) - place).norm()))[0]

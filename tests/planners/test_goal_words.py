@@ -30,8 +30,8 @@ def read(latents):
     return rows[..., :3], rows[..., 3]
 
 
-def say(now, goal, words=ALL_AS_SHOWN):
-    speaker = GoalWords(Arrangement(DotWorldModel(), read, OBJECTS), GOALS)
+def say(now, goal, words=ALL_AS_SHOWN, goals=GOALS):
+    speaker = GoalWords(Arrangement(DotWorldModel(), read, OBJECTS), goals)
     return speaker(now[None], Goal((words,), None, (goal,)))[0]
 
 
@@ -44,8 +44,33 @@ def test_the_first_object_that_is_elsewhere_goes_to_the_nearest_known_place():
 def test_an_object_whose_place_is_taken_waits():
     now, goal = table(LEFT, RIGHT), table(RIGHT, MIDDLE)
     assert say(now, goal).startswith("put the blue cube")
-    # Where all wait for each other, the first goes ahead.
-    assert say(table(LEFT, RIGHT), table(RIGHT, LEFT)) == "put the red cube right"
+
+
+def test_where_all_wait_for_each_other_the_first_is_put_aside():
+    now, goal = table(LEFT, RIGHT), table(RIGHT, LEFT)
+    aside = ("put the red cube far", 0, (0.0, 0.3, 0.0))
+    assert say(now, goal, goals=[*GOALS, aside]) == "put the red cube far"
+    # If there is no place left it goes ahead.
+    assert say(now, goal) == "put the red cube right"
+
+
+def test_nothing_is_put_aside_on_a_place_that_is_needed():
+    names = (*OBJECTS, "yellow cube")
+    goals = [
+        ("put the red cube middle", 0, MIDDLE),
+        ("put the red cube right", 0, RIGHT),
+    ]
+    far = [9.0, 9.0, 0.0, 9.0]
+
+    def rows(red, blue, yellow):
+        return torch.tensor([[*red, 9.0], [*blue, 9.0], yellow]).T[:, None]
+
+    # Red and blue have changed places; yellow, elsewhere, belongs in the middle.
+    now = rows(LEFT, RIGHT, far)
+    goal = rows(RIGHT, LEFT, [*MIDDLE, 9.0])
+    speaker = GoalWords(Arrangement(DotWorldModel(), read, names), goals)
+    told = speaker(now[None], Goal((ALL_AS_SHOWN,), None, (goal,)))
+    assert told == ["put the red cube right"]
 
 
 def test_one_object_gets_the_place_of_the_other():
