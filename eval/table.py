@@ -82,7 +82,11 @@ def _table(rows: pd.DataFrame, note: str, width: int) -> Table:
     ):  # few rows stand side by side, a line per measure
         table.add_column(HEADINGS[0][0])
         for column in columns:
-            table.add_column(column[0], justify="right")
+            # Names may break anywhere, figures never.
+            size = max(map(len, column[1:]))
+            table.add_column(
+                column[0], justify="right", overflow="fold", min_width=size
+            )
         for i, (heading, _) in enumerate(HEADINGS[1:], start=1):
             table.add_row(heading, *(column[i] for column in columns))
         return table
