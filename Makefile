@@ -44,7 +44,7 @@ format: setup-dev
 
 # Runs the rows of the leaderboard (hours on 2 cores; a killed one continues) and says
 # where each record is. TASKS=, EPISODES= and MEMORIES= choose less; tasks of the table
-# need others of the rest, see docs/tasks.md.
+# have other planners and policies, see docs/tasks.md.
 TASKS ?= rooms_find_seen rooms_return_home
 EPISODES ?= 100
 POLICIES ?= noop random open_loop reverse_log expert_no_memory

@@ -26,12 +26,12 @@ class Outcome:
 
     Attributes:
         frames: Its chunk (F, H, W, C) uint8.
-        seen: `Domain.segment_chunk` of it.
+        seen: `Domain.segment_chunk` of it, if that was asked for.
         state: The simulator's state after it.
     """
 
     frames: np.ndarray
-    seen: list[dict[str, int]]
+    seen: list[dict[str, int]] | None
     state: Any
 
 
@@ -39,7 +39,7 @@ class ActionCache:
     """Executes actions, or returns to where they led before.
 
     All rows of a comparison see the same tours, and many do the same in the test:
-    where an action is thousands of steps of physics, only the first row pays for it.
+    where an action is hundreds of steps of physics, only the first row pays for it.
     What is kept is found by the state before the action, bit for bit, the action, the
     sources of `envs`, the libraries' versions and the machine; `Domain.set_state` is
     exact, so that an episode is the same with and without. Only real environments
@@ -55,11 +55,17 @@ class ActionCache:
         memory = joblib.Memory(place, verbose=0, compress=1)
         self._execute = memory.cache(_execute, ignore=["domain"])
 
-    def execute(self, domain: Domain, action: int) -> Outcome:
-        """Lets the domain carry an action out; afterwards it stands where that led."""
+    def execute(self, domain: Domain, action: int, *, segment: bool = False) -> Outcome:
+        """Lets the domain carry an action out; afterwards it stands where that led.
+
+        Args:
+            domain: Carries it out, from where it stands.
+            action: Number of the phrase.
+            segment: Whether `Outcome.seen` is needed; it is drawn anew for it.
+        """
         before = domain.get_state()
         outcome: Outcome = self._execute(
-            domain, domain.id, domain.look_offset, before, action
+            domain, domain.id, domain.look_offset, before, action, segment
         )
         if self._keeps:
             domain.set_state(outcome.state)
@@ -67,11 +73,17 @@ class ActionCache:
 
 
 def _execute(
-    domain: Domain, name: str, offset: Motion | None, before: Any, action: int
+    domain: Domain,
+    name: str,
+    offset: Motion | None,
+    before: Any,
+    action: int,
+    segment: bool,
 ) -> Outcome:
     """All arguments but the domain, which stands at `before`, are what decides."""
     frames = domain.execute(action)
-    return Outcome(frames, domain.segment_chunk(), domain.get_state())
+    seen = domain.segment_chunk() if segment else None
+    return Outcome(frames, seen, domain.get_state())
 
 
 def _fingerprint() -> str:

@@ -78,7 +78,8 @@ class MemoryTaskEnv(TaskEnv):
         """Makes the tour longer: the robot goes on where the tour ended."""
         self.domain.place(self._nodes[-1])
         for action in actions:
-            done = self._actions.execute(self.domain, action)
+            done = self._actions.execute(self.domain, action, segment=True)
+            assert done.seen is not None
             self.tour += (Transition(action, done.frames),)
             self.tour_states += (done.state,)
             self._nodes += (self.domain.node,)
