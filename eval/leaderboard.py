@@ -56,6 +56,8 @@ ROW_ORDER = (
     "ridge",
     "pose_weights",
     "pose_map",
+    "predictive_state_still",
+    "predictive_state",
     "",
     "oracle",
     "expert",

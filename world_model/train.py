@@ -3,7 +3,8 @@
 Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
 slow_fast (the denoiser learns to use a memory, from weights that have a matcher),
 autoencoder (its correction), classifier (the objective), matcher (which views show
-one place, for memories by pose), probe (the judge of `eval.run suite=quality`),
+one place, for memories by pose), predictive_state (what actions uncover and move, for
+the memory of that name), probe (the judge of `eval.run suite=quality`),
 position_probe (how far imagined objects are from where they should be), export (what
 ships).
 
@@ -34,6 +35,7 @@ def main(cfg: DictConfig) -> None:
         "slow_fast": _slow_fast,
         "classifier": _classifier,
         "matcher": _matcher,
+        "predictive_state": _predictive_state,
         "probe": _probe,
         "position_probe": _position_probe,
         "export": _export,
@@ -170,6 +172,18 @@ def _matcher(cfg: DictConfig, data: Path, output: Path) -> None:
 
     autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
     train_matcher(autoencoder, data, output, MatcherConfig(**plain(cfg.matcher)))
+
+
+def _predictive_state(cfg: DictConfig, data: Path, output: Path) -> None:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.training.predictive_state import (
+        PredictiveStateConfig,
+        train_predictive_state,
+    )
+
+    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    config = PredictiveStateConfig(**plain(cfg.predictive_state))
+    train_predictive_state(autoencoder, data, output, config)
 
 
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:

@@ -45,6 +45,11 @@ def test_a_task_says_how_near_views_of_one_place_are(name):
     assert config(name, "task=tabletop_swap_back")["max_distance"] == 0.1
 
 
+def test_the_still_predictive_state_differs_in_that_actions_move_nothing():
+    still, whole = config("predictive_state_still"), config("predictive_state")
+    assert still == whole | {"name": "predictive_state_still", "carries": False}
+
+
 def test_the_papers_values():
     assert config("temp_lora_paper") == {
         "name": "temp_lora_paper",

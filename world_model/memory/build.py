@@ -9,8 +9,9 @@ from typing import Any
 from hydra.utils import instantiate
 
 from world_model.api import Memory, WorldModel
-from world_model.phrase_space import motions_of
+from world_model.phrase_space import motions_of, phrase_space_of
 from world_model.place_matcher import PlaceMatcher, load_matcher
+from world_model.predictive_state import PredictiveStateNet, load_predictive_state
 
 _NOT_OPTIONS = ("name", "context_frames")
 
@@ -23,8 +24,9 @@ def build_memory(
     Args:
         config: Plain values: `name`, `_target_` and options.
         model: What it remembers for.
-        weights: Folder of the world model; memories by pose find their matcher there.
-        encoder: Fingerprint of the model's autoencoder, which a matcher must fit.
+        weights: Folder of the world model; memories with nets of their own find these
+            there.
+        encoder: Fingerprint of the model's autoencoder, which such nets must fit.
     """
     options = {k: v for k, v in config.items() if k not in _NOT_OPTIONS}
     target = options["_target_"]
@@ -35,6 +37,9 @@ def build_memory(
         return instantiate(options, model, rule)
     if target.endswith(("PoseMapMemory", "PoseWeightsMemory")):
         return instantiate(options, model, _matcher(config, model, weights, encoder))
+    if target.endswith("PredictiveStateMemory"):
+        net = _predictive_state(config, model, weights, encoder)
+        return instantiate(options, model, net)
     return instantiate(options, model)
 
 
@@ -45,3 +50,13 @@ def _matcher(
         model.action_space, config["name"], instead="use memory=temp_lora_paper"
     )
     return load_matcher(weights / "matcher", motions=motions, encoder=encoder)
+
+
+def _predictive_state(
+    config: Mapping[str, Any], model: WorldModel, weights: Path, encoder: str
+) -> PredictiveStateNet:
+    space = phrase_space_of(
+        model.action_space, config["name"], instead="use memory=anchor"
+    )
+    folder = weights / "predictive_state"
+    return load_predictive_state(folder, phrases=space.phrases, encoder=encoder)

@@ -16,6 +16,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.place_matcher import PlaceMatcher
+from world_model.predictive_state import PredictiveStateNet
 from world_model.provenance import provenance
 from world_model.shards import ShardMeta
 
@@ -91,9 +92,13 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) 
     if "found" in meta.labels and not (checkpoints / "position_probe").exists():
         classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
         classifier.half().save_pretrained(folder / "classifier")
-    matcher = checkpoints / "matcher"
-    if matcher.exists():
-        PlaceMatcher.from_pretrained(matcher).half().save_pretrained(folder / "matcher")
+    for name, kind in (
+        ("matcher", PlaceMatcher),
+        ("predictive_state", PredictiveStateNet),
+    ):
+        if (checkpoints / name).exists():
+            net = kind.from_pretrained(checkpoints / name)
+            net.half().save_pretrained(folder / name)
     for probe in ("probe", "position_probe"):
         if (checkpoints / probe).exists():
             shutil.copytree(checkpoints / probe, folder / probe)
