@@ -2,6 +2,8 @@
 
 import csv
 from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 
 import pytest
 import torch
@@ -116,6 +118,23 @@ def test_swaps_are_found_to_be_permutations(learned):
         assert moves[action].argmax(dim=-1).tolist() == order
         assert moves[action].amax(dim=-1).min() > 0.8
     assert (moves[3:].argmax(dim=-1) == torch.arange(3)).all()
+
+
+def test_the_shipped_state_composes_swaps_of_four_cups():
+    folder = Path(__file__).parents[2] / "world_model/weights/tabletop/predictive_state"
+    net = PredictiveStateNet.from_pretrained(folder, local_files_only=True).float()
+    phrases = net.config["phrases"]
+    assert [phrases[i].split()[0] for i in net.config["tests"]] == ["lift"] * 4
+    first = phrases.index("swap the first and second cups")
+    pairs = list(combinations(range(4), 2))
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        state, order = torch.eye(4), [0, 1, 2, 3]
+        for swap in torch.randint(6, (12,), generator=rng).tolist():
+            state = net.carry(state, torch.tensor(first + swap))
+            i, j = pairs[swap]
+            order[i], order[j] = order[j], order[i]
+        assert state.argmax(dim=-1).tolist() == order
 
 
 def remembered(net, model, views, actions, **options):
