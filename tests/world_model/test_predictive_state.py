@@ -256,6 +256,11 @@ def test_actions_that_uncover_nothing_seen_before_are_refused(tmp_path):
         fit_predictive_state(random, {"phrases": PHRASES}, config, tmp_path)
 
 
+def test_too_few_episodes_are_refused():
+    with pytest.raises(ValueError, match=r"min_count=99 times, got none in 2 episodes"):
+        places(sights(2, 0), len(PHRASES), min_count=99)
+
+
 def test_vectors_are_refused(tmp_path, tiny):
     meta = ShardMeta("toy", 2, (), (), (), {}, bounds=((-1.0, 1.0),))
     write_meta(tmp_path, meta)

@@ -128,31 +128,34 @@ def fit_predictive_state(
         _fit_ends(net, train, config)
         return net
 
-    def keep(
-        tests: dict[int, int], net: PredictiveStateNet, told: Tensor
-    ) -> dict[int, int]:
-        found = gains(net, held_out, told)
-        left = {a: c for a, c in tests.items() if found[a] >= config.min_gain}
-        if not left:
-            best = max(found.values(), default=0.0)
-            raise ValueError(
-                "`stage=predictive_state` needs actions that uncover what was seen "
-                f"earlier, got none: the best gains {best:.2f} of its error, below "
-                f"predictive_state.min_gain={config.min_gain}; leave the stage out."
-            )
-        mean = float(np.mean([found[a] for a in left]))
-        log.write(tests=len(tests), kept=len(left), gain=mean)
-        return left
-
     tests = places(train, len(options["phrases"]), config.min_count)
     net = fit(tests)
-    left = keep(tests, net, glimpsed(net, held_out))
+    found = gains(net, held_out, glimpsed(net, held_out))
+    left = _gaining(tests, found, config.min_gain, log)
     while True:
         tests, net = left, fit(left)
         _fit_moves(net, train, config)
-        left = keep(tests, net, foretold(net, held_out)[..., :-1])
+        found = gains(net, held_out, foretold(net, held_out)[..., :-1])
+        left = _gaining(tests, found, config.min_gain, log)
         if left == tests:
             return net
+
+
+def _gaining(
+    tests: dict[int, int], found: dict[int, float], min_gain: float, log: Log
+) -> dict[int, int]:
+    """Those tests that gain enough."""
+    left = {a: c for a, c in tests.items() if found[a] >= min_gain}
+    if not left:
+        best = max(found.values())
+        raise ValueError(
+            "`stage=predictive_state` needs actions that uncover what was seen "
+            f"earlier, got none: the best gains {best:.2f} of its error, below "
+            f"predictive_state.min_gain={min_gain}; leave the stage out."
+        )
+    mean = float(np.mean([found[a] for a in left]))
+    log.write(tests=len(tests), kept=len(left), gain=mean)
+    return left
 
 
 def places(sights: Sights, num_actions: int, min_count: int) -> dict[int, int]:
@@ -163,6 +166,9 @@ def places(sights: Sights, num_actions: int, min_count: int) -> dict[int, int]:
 
     Returns:
         Action -> row * GRID + column, of actions done at least `min_count` times.
+
+    Raises:
+        ValueError: If there are none.
     """
     changes = sights.cells[:, 1:] - sights.cells[:, :-1]
     found = {}
@@ -170,6 +176,12 @@ def places(sights: Sights, num_actions: int, min_count: int) -> dict[int, int]:
         done = changes[sights.actions == action]
         if len(done) >= min_count:
             found[action] = int(done.var(dim=0).sum(dim=0).argmax())
+    if not found:
+        raise ValueError(
+            "`stage=predictive_state` needs actions that were done at least "
+            f"predictive_state.min_count={min_count} times, got none in "
+            f"{len(sights.actions)} episodes: collect more."
+        )
     return found
 
 
