@@ -16,7 +16,7 @@ from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.decision_limit import check_limit
 from eval.make_part import expect, make_part, naming
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory
+from world_model.api import Memory, device_of
 from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.policy_api import Objective, Policy
@@ -150,7 +150,7 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     if cfg.planner["_target_"] == JUDGES_SUBGOALS:
         parts.append(objective)
     policy = make_part("planner", cfg.planner, Policy, *parts)
-    device = str(getattr(model.inner, "device", "cpu"))
+    device = str(device_of(model.inner))
     return Parts(policy, make_env, memory, model, objective, device, metrics)
 
 

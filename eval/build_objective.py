@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from eval.build_world_model import encoder_of, weights
 from eval.make_part import instantiate_node, is_ours, make_part, naming
-from world_model.api import WorldModel
+from world_model.api import WorldModel, device_of
 from world_model.policy_api import Objective
 
 if TYPE_CHECKING:
@@ -36,14 +36,17 @@ def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:
     if cfg.objective["_target_"] == READS_WORDS:
         from world_model.classifier import load_classifier
 
-        classifier = load_classifier(weights(cfg, cfg.task.domain) / "classifier")
+        folder = weights(cfg, cfg.task.domain) / "classifier"
+        classifier = load_classifier(folder, device=device_of(model))
         _check_latents(classifier, model, cfg)
         return instantiate_node(cfg.objective, classifier)
     if cfg.objective["_target_"] == READS_PLACES:
         from world_model.position_probe import load_position_probe
 
         folder = weights(cfg, cfg.task.domain) / "position_probe"
-        probe = load_position_probe(folder, encoder=encoder_of(model) or None)
+        probe = load_position_probe(
+            folder, encoder=encoder_of(model) or None, device=device_of(model)
+        )
         return instantiate_node(cfg.objective, model, probe, probe.config["objects"])
     return make_part("objective", cfg.objective, Objective, model)
 
@@ -57,8 +60,8 @@ def _check_latents(
     from envs.domains import any_domain_class
 
     height, width, channels = any_domain_class(cfg.task.domain).frame_shape
-    device = getattr(model, "device", "cpu")
-    latents = model.encode(torch.zeros(1, channels, height, width, device=device))
+    blank = torch.zeros(1, channels, height, width, device=device_of(model))
+    latents = model.encode(blank)
     size = classifier.config["latent_size"]
     wanted = (classifier.config["latent_channels"], size, size)
     if tuple(latents.shape[1:]) != wanted:

@@ -75,6 +75,14 @@ class Arrangement(Objective):
         """Of what can be seen its probability; of places 1 within the tolerance."""
         return torch.stack([likely for _, likely in self._judged(rollout, goal)])
 
+    def read(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Where objects are (M, n, 3) [m] in views, and logits that they can be seen.
+
+        On the CPU, wherever the latents (M, c, h, w) are.
+        """
+        places, logits = self.reader(latents)
+        return places.cpu(), logits.cpu()
+
     def images(self, goal: Goal) -> Sequence[Tensor | None]:
         """Latents of each episode's goal image, if there is one."""
         if goal.recalled:
@@ -98,7 +106,7 @@ class Arrangement(Objective):
             )
         if image is None or _UNCOVER.fullmatch(words):
             return []
-        places, logits = (x[0] for x in self.reader(image[None]))
+        places, logits = (x[0] for x in self.read(image[None]))
         if other:
             return [(self._index(other[1]), places[self._index(other[2])])]
         return [(i, places[i]) for i in (logits > 0).nonzero()[:, 0].tolist()]
@@ -106,7 +114,7 @@ class Arrangement(Objective):
     def _judged(self, rollout: Rollout, goal: Goal) -> list[tuple[Tensor, Tensor]]:
         """Cost and probability (N, T) of every episode."""
         latents = rollout.latents[:, :, :, -1]
-        places, logits = self.reader(latents.flatten(0, 2))
+        places, logits = self.read(latents.flatten(0, 2))
         places, logits = (x.unflatten(0, latents.shape[:3]) for x in (places, logits))
         return [
             self._judge(words, image, at, seen)

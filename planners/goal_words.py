@@ -47,7 +47,7 @@ class GoalWords:
             latents: Present views (B, c, h, w).
             goal: Subgoals with their images, see `Arrangement`.
         """
-        places, _ = self.objective.reader(latents)
+        places, _ = self.objective.read(latents)
         images = self.objective.images(goal)
         asked = zip(goal.instructions, images, places, strict=True)
         return [self._say(words, image, at) for words, image, at in asked]

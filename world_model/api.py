@@ -316,6 +316,11 @@ def is_adaptable(model: object) -> TypeGuard[Adaptable]:
     return all(hasattr(model, name) for name in names)
 
 
+def device_of(model: WorldModel) -> torch.device:
+    """Where a model's latents are; models that do not say stay on the CPU."""
+    return torch.device(getattr(model, "device", "cpu"))
+
+
 def with_latents(model: WorldModel, context: Context) -> Context:
     """The context with its frames encoded, unless it has latents already."""
     if context.latents is not None:

@@ -64,14 +64,19 @@ class GoalClassifier(ModelMixin, ConfigMixin):
         return known.index(name)
 
 
-def load_classifier(folder: Path) -> GoalClassifier:
+def load_classifier(
+    folder: Path, *, device: torch.device | str = "cpu"
+) -> GoalClassifier:
     """A classifier in single precision; nothing is downloaded.
 
     Args:
         folder: Where `stage=classifier` saved it.
+        device: Where it goes: to the latents it is to read.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged.
     """
-    return load_checked(GoalClassifier, folder, stage="classifier", wanted={})
+    return load_checked(
+        GoalClassifier, folder, stage="classifier", wanted={}, device=device
+    )

@@ -107,7 +107,11 @@ def relations(
 
 
 def load_matcher(
-    folder: Path, *, motions: Sequence[Motion], encoder: str
+    folder: Path,
+    *,
+    motions: Sequence[Motion],
+    encoder: str,
+    device: torch.device | str = "cpu",
 ) -> PlaceMatcher:
     """The matcher in a folder, checked against the world model it serves.
 
@@ -115,10 +119,13 @@ def load_matcher(
         folder: Where `stage=matcher` saved it.
         motions: How the world model's actions move.
         encoder: Fingerprint of the world model's autoencoder.
+        device: Where it goes: to the latents it is to read.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged or was made for other actions or latents.
     """
     wanted = {"motions": motions, "encoder": encoder}
-    return load_checked(PlaceMatcher, folder, stage="matcher", wanted=wanted)
+    return load_checked(
+        PlaceMatcher, folder, stage="matcher", wanted=wanted, device=device
+    )

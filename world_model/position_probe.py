@@ -68,16 +68,21 @@ class PositionProbe(ModelMixin, ConfigMixin):
         return (read - positions).norm(dim=-1), (logits > 0) != visible
 
 
-def load_position_probe(folder: Path, *, encoder: str | None) -> PositionProbe:
+def load_position_probe(
+    folder: Path, *, encoder: str | None, device: torch.device | str = "cpu"
+) -> PositionProbe:
     """The probe in a folder, checked against the world model whose latents it reads.
 
     Args:
         folder: Where `stage=position_probe` saved it.
         encoder: Fingerprint of the world model's autoencoder; None if it has none.
+        device: Where it goes: to the latents it is to read.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged, or reads other latents.
     """
     wanted = {} if encoder is None else {"encoder": encoder}
-    return load_checked(PositionProbe, folder, stage="position_probe", wanted=wanted)
+    return load_checked(
+        PositionProbe, folder, stage="position_probe", wanted=wanted, device=device
+    )

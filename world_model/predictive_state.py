@@ -127,7 +127,11 @@ def patches(cells: Tensor, places: Sequence[int]) -> Tensor:
 
 
 def load_predictive_state(
-    folder: Path, *, phrases: Sequence[str], encoder: str
+    folder: Path,
+    *,
+    phrases: Sequence[str],
+    encoder: str,
+    device: torch.device | str = "cpu",
 ) -> PredictiveStateNet:
     """The net in a folder, checked against the world model it serves.
 
@@ -135,6 +139,7 @@ def load_predictive_state(
         folder: Where `stage=predictive_state` saved it.
         phrases: The world model's actions.
         encoder: Fingerprint of the world model's autoencoder.
+        device: Where it goes: to the latents it is to complete.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -142,5 +147,9 @@ def load_predictive_state(
     """
     wanted = {"phrases": phrases, "encoder": encoder}
     return load_checked(
-        PredictiveStateNet, folder, stage="predictive_state", wanted=wanted
+        PredictiveStateNet,
+        folder,
+        stage="predictive_state",
+        wanted=wanted,
+        device=device,
     )

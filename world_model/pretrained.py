@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from diffusers import ModelMixin
 
 Net = TypeVar("Net", bound=ModelMixin)
 
 
 def load_checked(
-    net: type[Net], folder: Path, *, stage: str, wanted: Mapping[str, Any]
+    net: type[Net],
+    folder: Path,
+    *,
+    stage: str,
+    wanted: Mapping[str, Any],
+    device: torch.device | str = "cpu",
 ) -> Net:
     """The net in a folder, in single precision; nothing is downloaded.
 
@@ -21,6 +27,7 @@ def load_checked(
         folder: Where `stage` saved it.
         stage: The training stage that makes one, which is also what it is called.
         wanted: What its configuration must say.
+        device: Where it goes: to the latents it is to read.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -46,7 +53,7 @@ def load_checked(
                 f"The {stage} in {folder} must have the world model's {name} {asked}, "
                 f"got {found}: {remedy}."
             )
-    return loaded
+    return loaded.to(device)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from world_model.api import Memory, WorldModel
+from world_model.api import Memory, WorldModel, device_of
 from world_model.phrase_space import motions_of, phrase_space_of
 from world_model.place_matcher import PlaceMatcher, load_matcher
 from world_model.predictive_state import PredictiveStateNet, load_predictive_state
@@ -49,7 +49,9 @@ def _matcher(
     motions = motions_of(
         model.action_space, config["name"], instead="use memory=temp_lora_paper"
     )
-    return load_matcher(weights / "matcher", motions=motions, encoder=encoder)
+    return load_matcher(
+        weights / "matcher", motions=motions, encoder=encoder, device=device_of(model)
+    )
 
 
 def _predictive_state(
@@ -58,5 +60,9 @@ def _predictive_state(
     space = phrase_space_of(
         model.action_space, config["name"], instead="use memory=anchor"
     )
-    folder = weights / "predictive_state"
-    return load_predictive_state(folder, phrases=space.phrases, encoder=encoder)
+    return load_predictive_state(
+        weights / "predictive_state",
+        phrases=space.phrases,
+        encoder=encoder,
+        device=device_of(model),
+    )
