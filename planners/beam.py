@@ -70,7 +70,7 @@ class BeamPlanner(SearchPlanner):
                 beam.select(parents), actions, memory=memory, generator=generator
             )
             last = last_chunk(beam)
-            costs = self.objective(last, goal)[:, :, 0]
+            costs = self.objective(last, goal)[:, :, 0].cpu()
             whole = costs + self.action_cost * beam.num_steps
             best = better(best, beam, whole, self.objective, goal)
             yield best
@@ -82,7 +82,7 @@ class BeamPlanner(SearchPlanner):
             return torch.arange(beam.actions.shape[1]).expand(len(costs), -1)
         features = beam.latents[:, :, -1, -1].flatten(2)
         features = torch.nn.functional.normalize(features, dim=-1)
-        similarity = features @ features.transpose(1, 2)
+        similarity = (features @ features.transpose(1, 2)).cpu()
         rank = costs.clone()
         picks = []
         for _ in range(self.width):
