@@ -126,6 +126,12 @@ def patches(cells: Tensor, places: Sequence[int]) -> Tensor:
     return around[:, :, list(places)].transpose(1, 2)
 
 
+def own_rows(states: Tensor, slots: Tensor) -> Tensor:
+    """Of states (B, T, n, k) the rows of slots (B, T); row 0 where that is -1."""
+    index = slots.clamp(min=0)[..., None, None]
+    return states.gather(2, index.expand(*slots.shape, 1, states.shape[-1]))[:, :, 0]
+
+
 def load_predictive_state(
     folder: Path,
     *,

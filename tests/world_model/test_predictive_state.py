@@ -135,6 +135,8 @@ def test_the_shipped_state_composes_swaps_of_four_cups():
             i, j = pairs[swap]
             order[i], order[j] = order[j], order[i]
         assert state.argmax(dim=-1).tolist() == order
+    swaps = net.moves.softmax(dim=-1)[first : first + len(pairs)]
+    assert swaps.amax(dim=-1).min() > 0.93
 
 
 def remembered(net, model, views, actions, **options):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.predictive_state import PredictiveStateNet
+from world_model.predictive_state import PredictiveStateNet, own_rows
 
 
 class PredictiveStateMemory(Memory):
@@ -93,14 +93,14 @@ class PredictiveStateMemory(Memory):
         states = torch.stack(rows)[:, None].expand(-1, actions.shape[1], -1, -1)
         for done in context.imagined.to(blank.device).unbind(dim=-1):
             states = self._carry(states, done)
-        told, known = self._foretold(states, actions.to(blank.device))
+        tests = self._tests(actions.to(blank.device))
+        told = own_rows(states, tests)
+        known = ((tests >= 0) & (told[..., -1] > self.min_known)).cpu()
         views = context.latents[:, :, -1]
-        tests = self._tests(actions.to(blank.device)).clamp(min=0)
-        ends = self.net.end(views.flatten(0, 1), tests.flatten(), told.flatten(0, 1))
+        ends = torch.zeros_like(views)
+        ends[known] = self.net.end(views[known], tests[known], told[known][:, :-1])
         return Reading(
-            frames=ends.view_as(views)[:, :, None],
-            frames_valid=(known > self.min_known).cpu(),
-            frames_recalled=True,
+            frames=ends[:, :, None], frames_valid=known, frames_recalled=True
         )
 
     def snapshot(self) -> dict[int, Tensor]:
@@ -137,12 +137,3 @@ class PredictiveStateMemory(Memory):
         """Slot of each action, -1 where it has none."""
         known = actions < len(self.net.slots)
         return torch.where(known, self.net.slots[actions * known], -1)
-
-    def _foretold(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, N, d) of what actions (B, N) uncover, and how known they are."""
-        tests = self._tests(actions)
-        index = tests.clamp(min=0)[..., None, None].expand(
-            *tests.shape, 1, states.shape[-1]
-        )
-        row = states.gather(2, index)[:, :, 0]
-        return row[..., :-1], torch.where(tests < 0, 0.0, row[..., -1])

@@ -22,10 +22,16 @@ from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
-from world_model.predictive_state import PredictiveStateNet, cells_of, patches
+from world_model.predictive_state import (
+    PredictiveStateNet,
+    cells_of,
+    own_rows,
+    patches,
+)
 from world_model.shards import ShardMeta, read_meta, read_shards
 from world_model.training.latents import encode_dataset, encoder_fingerprint
 from world_model.training.progress import Log
+from world_model.training.slow import split
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Sights:
     latents: Tensor
     actions: Tensor
 
-    def part(self, rows: slice | Tensor) -> Sights:
+    def part(self, rows: slice) -> Sights:
         """Some of the episodes."""
         return Sights(self.cells[rows], self.latents[rows], self.actions[rows])
 
@@ -119,8 +125,7 @@ def fit_predictive_state(
     Raises:
         ValueError: If no action gains.
     """
-    cut = len(sights.actions) - max(1, int(config.held_out * len(sights.actions)))
-    train, held_out = sights.part(slice(0, cut)), sights.part(slice(cut, None))
+    train, held_out = split(sights, config.held_out)
     log = Log(output / "predictive_state.csv")
 
     def fit(tests: dict[int, int]) -> PredictiveStateNet:
@@ -130,12 +135,13 @@ def fit_predictive_state(
 
     tests = places(train, len(options["phrases"]), config.min_count)
     net = fit(tests)
-    found = gains(net, held_out, glimpsed(net, held_out))
+    found = gains(net, held_out, glimpsed(net, _seen(net, held_out)))
     left = _gaining(tests, found, config.min_gain, log)
     while True:
         tests, net = left, fit(left)
         _fit_moves(net, train, config)
-        found = gains(net, held_out, foretold(net, held_out)[..., :-1])
+        told = foretold(net, _seen(net, held_out), held_out.actions)
+        found = gains(net, held_out, told[..., :-1])
         left = _gaining(tests, found, config.min_gain, log)
         if left == tests:
             return net
@@ -204,18 +210,17 @@ def gains(net: PredictiveStateNet, sights: Sights, told: Tensor) -> dict[int, fl
 
 
 @torch.no_grad()
-def glimpsed(net: PredictiveStateNet, sights: Sights) -> Tensor:
+def glimpsed(net: PredictiveStateNet, seen: Tensor) -> Tensor:
     """Codes of what each action's end shows at all places, (E, T, n, d)."""
-    return net.code(_seen(net, sights)[:, 1:])
+    return net.code(seen[:, 1:])
 
 
-def foretold(net: PredictiveStateNet, sights: Sights) -> Tensor:
-    """States (E, T, n, d + 1) before each action."""
-    seen = _seen(net, sights)
+def foretold(net: PredictiveStateNet, seen: Tensor, actions: Tensor) -> Tensor:
+    """States (E, T, n, d + 1) before each action (E, T)."""
     state = net.see(net.blank().expand(len(seen), -1, -1), seen[:, 0])
     states = [state]
-    for t in range(sights.actions.shape[1] - 1):
-        state = net.see(net.carry(state, sights.actions[:, t]), seen[:, t + 1])
+    for t in range(actions.shape[1] - 1):
+        state = net.see(net.carry(state, actions[:, t]), seen[:, t + 1])
         states.append(state)
     return torch.stack(states, dim=1)
 
@@ -286,8 +291,8 @@ def _fit_moves(
     net: PredictiveStateNet, sights: Sights, config: PredictiveStateConfig
 ) -> None:
     """Transitions and gates: the past foretells the codes of what tests uncover."""
-    slots, codes = net.slots[sights.actions], glimpsed(net, sights)
-    wanted = _own(codes, slots)
+    seen, slots = _seen(net, sights), net.slots[sights.actions]
+    wanted = own_rows(glimpsed(net, seen), slots)
     weights = _evened(wanted, slots)
     rates = [20 * config.learning_rate, 3 * config.learning_rate]
     optimizer = torch.optim.AdamW(
@@ -298,22 +303,16 @@ def _fit_moves(
         optimizer, rates, total_steps=config.num_carry_steps
     )
     rng = np.random.default_rng([config.seed, 7])
-    size = min(config.num_episodes, len(codes))
+    size = min(config.num_episodes, len(seen))
     for _ in track(range(config.num_carry_steps), description="transitions"):
-        rows = torch.from_numpy(rng.choice(len(codes), size, replace=False))
-        told = _own(foretold(net, sights.part(rows))[..., :-1], slots[rows])
-        errors = (told - wanted[rows]).square().mean(dim=-1) * weights[rows]
+        rows = torch.from_numpy(rng.choice(len(seen), size, replace=False))
+        told = own_rows(foretold(net, seen[rows], sights.actions[rows]), slots[rows])
+        errors = (told[..., :-1] - wanted[rows]).square().mean(dim=-1) * weights[rows]
         errors.sum(dim=1).mean().backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-
-
-def _own(codes: Tensor, slots: Tensor) -> Tensor:
-    """Of codes (E, T, n, d) those of the actions that were done, (E, T, d)."""
-    index = slots.clamp(min=0)[..., None, None].expand(*slots.shape, 1, codes.shape[-1])
-    return codes.gather(2, index)[:, :, 0]
 
 
 def _evened(codes: Tensor, slots: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +22,18 @@ from world_model.training.clips import (
 )
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
+
+
+class _Episodes(Protocol):
+    """What can be split by episodes."""
+
+    @property
+    def actions(self) -> Sized: ...
+
+    def part(self, rows: slice) -> Self: ...
+
+
+Parted = TypeVar("Parted", bound=_Episodes)
 
 
 @dataclass(frozen=True)
@@ -120,9 +134,7 @@ def _batch(
     return with_actions(batch, codes, rng, config.text_noise)
 
 
-def split(
-    data: LatentEpisodes, held_out: float
-) -> tuple[LatentEpisodes, LatentEpisodes]:
+def split(data: Parted, held_out: float) -> tuple[Parted, Parted]:
     """Training and held-out episodes (the last ones).
 
     Raises:
