@@ -58,6 +58,7 @@ ROW_ORDER = (
     "pose_map",
     "predictive_state_still",
     "predictive_state",
+    "predictive_state_retrieval",
     "",
     "oracle",
     "expert",

@@ -84,6 +84,21 @@ def test_several_memories_stand_side_by_side(run, scroll_weights, tmp_path, caps
     assert "'paired=[none,anchor]'" in said
 
 
+def test_a_pair_of_memories_has_a_row_of_its_own(run, scroll_weights, tmp_path):
+    pair = [
+        "memory=predictive_state_retrieval",
+        "memory@memory.first=retrieval",
+        "memory@memory.second=temp_lora_paper",
+    ]
+    arguments = ["task=scroll_find_seen", *pair, "episodes=1", "paired=none"]
+    weights = f"world_model.weights={scroll_weights}"
+    small = ["planner.planner.width=2", "video=false", f"outputs={tmp_path}"]
+    assert run(*arguments, *small, weights) is None
+    records = [RunRecord(path) for path in tmp_path.glob("[!.]*")]
+    found = {r.run()["memory"]: r.run()["stores_frames"] for r in records}
+    assert found == {"none": False, "retrieval_temp_lora_paper": True}
+
+
 def test_a_repeated_run_and_a_continued_one_give_the_same_rows(
     finished, run, scroll_weights, tmp_path
 ):

@@ -122,6 +122,7 @@ MEMORIES = (
     [
         *(("scroll_find_seen", name, (3, 8, 8)) for name in MEMORIES),
         ("tabletop_shell_game", "predictive_state", (3, 64, 64)),
+        ("tabletop_shell_game", "predictive_state_retrieval", (3, 64, 64)),
     ],
 )
 @pytest.mark.usefixtures("values_are_zero")

@@ -5,6 +5,7 @@ import torch
 
 from world_model.api import Memory
 from world_model.memory.anchor import AnchorMemory
+from world_model.memory.composed import ComposedMemory
 from world_model.memory.conditional_rule import ConditionalRule
 from world_model.memory.keyed_replay_rule import KeyedReplayRule
 from world_model.memory.none import NoMemory
@@ -54,6 +55,9 @@ MEMORIES = {
     "pose_weights": lambda model: by_pose(PoseWeightsMemory, model),
     "temp_lora": lambda model: TempLoraMemory(
         model, KeyedReplayRule(model, batch_size=4, num_new=2), **FAST
+    ),
+    "ridge, then temp_lora_paper": lambda model: ComposedMemory(
+        RidgeMemory(model, width=9.0), TempLoraMemory(model, PaperRule(model), **FAST)
     ),
     "temp_lora_paper": lambda model: TempLoraMemory(model, PaperRule(model), **FAST),
     "temp_lora_text": lambda model: TempLoraMemory(

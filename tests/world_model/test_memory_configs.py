@@ -50,6 +50,28 @@ def test_the_still_predictive_state_differs_in_that_actions_move_nothing():
     assert still == whole | {"name": "predictive_state_still", "carries": False}
 
 
+def test_memories_are_composed_of_files():
+    both = config("predictive_state_retrieval", "task=tabletop_shell_game")
+    assert both["name"] == "predictive_state_retrieval"
+    assert both["first"] == config("predictive_state")
+    assert both["second"] == config("retrieval", "task=tabletop_shell_game")
+
+
+def test_members_are_chosen_on_the_command_line(tiny):
+    chosen = ["memory@memory.first=ridge", "memory@memory.second=temp_lora_paper"]
+    both = config("predictive_state_retrieval", *chosen)
+    memory = build_memory(both, tiny, CONFIGS, "")
+    assert both["name"] == "ridge_temp_lora_paper"
+    assert type(memory.first).__name__ == "RidgeMemory"
+    assert type(memory.second).__name__ == "TempLoraMemory"
+
+
+def test_a_member_must_not_ask_for_another_context(tiny):
+    both = config("predictive_state_retrieval", "memory@memory.first=window")
+    with pytest.raises(ValueError, match="`memory.first` must leave the model its"):
+        build_memory(both, tiny, CONFIGS, "")
+
+
 def test_the_papers_values():
     assert config("temp_lora_paper") == {
         "name": "temp_lora_paper",

@@ -14,6 +14,7 @@ from world_model.place_matcher import PlaceMatcher, load_matcher
 from world_model.predictive_state import PredictiveStateNet, load_predictive_state
 
 _NOT_OPTIONS = ("name", "context_frames")
+_MEMBERS = ("first", "second")
 
 
 def build_memory(
@@ -32,6 +33,11 @@ def build_memory(
     target = options["_target_"]
     if target.endswith("NoMemory"):
         return instantiate(options)
+    if target.endswith("ComposedMemory"):
+        return instantiate(
+            {"_target_": target},
+            *(_member(config, part, model, weights, encoder) for part in _MEMBERS),
+        )
     if target.endswith("TempLoraMemory"):
         rule = instantiate(options.pop("rule"), model)
         return instantiate(options, model, rule)
@@ -41,6 +47,23 @@ def build_memory(
         net = _predictive_state(config, model, weights, encoder)
         return instantiate(options, model, net)
     return instantiate(options, model)
+
+
+def _member(
+    config: Mapping[str, Any],
+    part: str,
+    model: WorldModel,
+    weights: Path,
+    encoder: str,
+) -> Memory:
+    """One of the memories that a composed one is made of."""
+    node = config[part]
+    if "context_frames" in node:
+        raise ValueError(
+            f"`memory.{part}` must leave the model its context, got "
+            f"{node['name']}, which sets `context_frames`: compose another memory."
+        )
+    return build_memory(node, model, weights, encoder)
 
 
 def _matcher(
