@@ -1,16 +1,16 @@
 """Trains a world model: `python -m world_model.train stage=slow domain=rooms`.
 
 Stages in their order: fit (the autoencoder's projection), slow (the denoiser),
-slow_fast (the denoiser learns to use a memory, from weights that have a matcher),
 autoencoder (its correction), classifier (the objective), matcher (which views show
 one place, for memories by pose), predictive_state (what actions uncover and move, for
 the memory of that name), probe (the judge of `eval.run suite=quality`),
-position_probe (how far imagined objects are from where they should be), export (what
-ships).
+position_probe (how far imagined objects are from where they should be), slow_fast (the
+denoiser learns to use a memory), export (what ships).
 
 Every stage reads the data sets that `python -m envs.collect` or `python -m
-envs.convert` wrote and continues from its newest checkpoint. Several stages run one
-after the other: `stage=[fit,slow,autoencoder,export]`.
+envs.convert` wrote. An interrupted slow or slow_fast continues from its newest
+checkpoint, the others begin again. Several stages run one after the other:
+`'stage=[fit,slow,autoencoder,export]'`.
 """
 
 from __future__ import annotations
