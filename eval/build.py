@@ -115,7 +115,8 @@ def use_threads(threads: int | None) -> None:
 
 def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[str]]:
     """The same command line with another memory: its configuration and overrides."""
-    kept = [o for o in overrides if not o.startswith(("memory=", "memory.", "memory@"))]
+    own = ("memory=", "memory.", "memory@")
+    kept = [o for o in overrides if not o.lstrip("+~").startswith(own)]
     changed = [*kept, f"memory={name}"]
     return hydra.compose("eval", changed), changed
 

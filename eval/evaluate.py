@@ -190,17 +190,18 @@ def _decide(
     num_calls: Callable[[], int],
     limit: Limit,
 ) -> np.ndarray:
-    """One decision of the active episodes, which share its costs evenly."""
+    """The next actions; episodes that they were decided for share the costs evenly."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), time.perf_counter()
     with limit(int(active.sum())):
         actions = policy.act(obs)
-    seconds = (time.perf_counter() - start) / active.sum()
-    cost = (num_calls() - calls) / active.sum()
+    seconds, spent = time.perf_counter() - start, num_calls() - calls
     plan = policy.last_plan
-    for i in np.flatnonzero(active):
-        episodes[i].plan_seconds.append(seconds)
+    decided = active if policy.decided is None else active & policy.decided
+    for i in np.flatnonzero(decided):
+        cost = spent / decided.sum()
+        episodes[i].plan_seconds.append(seconds / decided.sum())
         episodes[i].denoiser_calls += cost
         episodes[i].plan_calls.append(cost)
         if plan is not None and plan.predicted_success is not None:

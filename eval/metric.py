@@ -144,7 +144,12 @@ _ALL = (
         False,
         "One call = one candidate chunk x one denoising step x one guidance branch.",
     ),
-    Metric("decisions", "decisions", None, "How often the policy was asked."),
+    Metric(
+        "decisions",
+        "decisions",
+        None,
+        "How often the policy decided: planned, if it does.",
+    ),
     Metric("write_seconds", "s", False, "Time spent writing memory, tour included."),
     Metric(
         "memory_bytes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from world_model.policy_api import Observation, Plan, Planner, Policy
 
 class MPCPolicy(Policy):
     """Receding-horizon control with a memory that is written after execution.
+
+    Every episode keeps to its own plan and is planned for when that is used up,
+    whatever the others do.
 
     Args:
         world_model: The model the planner imagines with.
@@ -48,9 +51,11 @@ class MPCPolicy(Policy):
         """Forgets everything and opens one episode per seed."""
         self.memory.reset(len(seeds), seeds=seeds)
         self._seeds = tuple(seeds)
-        self._decision = 0
-        self._queue: Tensor | None = None
+        self._num_plans = [0] * len(seeds)
+        self._ahead: list[_Ahead | None] = [None] * len(seeds)
+        self._num_due = [0] * len(seeds)
         self.last_plan = None
+        self.decided = None
         self._open(first_images)
 
     def observe(self, chunk: Chunk) -> None:
@@ -79,15 +84,13 @@ class MPCPolicy(Policy):
         self._open(images)
 
     def act(self, obs: Observation) -> np.ndarray:
-        """Plans if the last plan is used up and returns its next action."""
-        if self._queue is None or self._queue.shape[1] == 0:
-            plan = self._plan(obs)
-            self.last_plan = plan
-            # Nothing was planned beyond the end of the shortest plan.
-            end = max(1, int(plan.lengths[torch.from_numpy(obs.active)].min()))
-            self._queue = plan.actions[:, : min(self.replan_every, end)]
-        action, self._queue = self._queue[:, 0], self._queue[:, 1:]
-        return action.numpy()
+        """Plans where the last plan is used up; the next action of every episode."""
+        active = np.flatnonzero(obs.active).tolist()
+        rows = [row for row in active if not self._num_due[row]]
+        self.decided = np.isin(np.arange(len(obs.active)), rows)
+        if rows:
+            self._decide(obs, rows)
+        return self._executed(active).numpy()
 
     def goal_of(self, obs: Observation) -> Goal:
         """What is planned for now."""
@@ -104,34 +107,85 @@ class MPCPolicy(Policy):
         shape = (len(images), 0, *(space.shape or ()))
         dtype = torch.float32 if space.shape else torch.int64
         self._context = Context(actions=torch.zeros(shape, dtype=dtype), frames=frames)
-        self._queue = None
+        self._num_due = [0] * len(images)
 
-    def _plan(self, obs: Observation) -> Plan:
+    def _decide(self, obs: Observation, rows: list[int]) -> None:
+        """Plans for episodes `rows`; of what is planned, so much is due."""
+        plan = self._plan(obs, rows)
+        for i, row in enumerate(rows):
+            length = int(plan.lengths[i])
+            self._ahead[row] = _Ahead(plan.actions[i], length, plan.costs[i])
+            # Nothing was planned beyond a plan's end.
+            self._num_due[row] = min(self.replan_every, max(1, length))
+        self.last_plan = _spread(plan, rows, len(obs.active))
+
+    def _plan(self, obs: Observation, rows: list[int]) -> Plan:
         generator = [
-            torch.Generator().manual_seed(_mix(seed, self._decision))
-            for seed in self._seeds
+            torch.Generator().manual_seed(_mix(self._seeds[row], self._num_plans[row]))
+            for row in rows
         ]
-        self._decision += 1
-        # Finished episodes are not planned for: they would only cost time.
-        rows = np.flatnonzero(obs.active).tolist()
-        rest = None if self.last_plan is None else self._rest(self.last_plan, rows)
-        plan = self.planner.plan(
+        for row in rows:
+            self._num_plans[row] += 1
+        return self.planner.plan(
             self.context_for(obs.states).rows(rows),
             self.goal_of(obs).rows(rows),
             memory=self.memory,
-            warm_start=rest,
-            generator=[generator[row] for row in rows],
+            warm_start=self._rest(rows),
+            generator=generator,
             horizon=int(obs.steps_left[rows].max()),
         )
-        return _spread(plan, rows, len(obs.active))
 
-    def _rest(self, plan: Plan, rows: Sequence[int]) -> Plan | None:
-        """What the last plan had still in mind for episodes `rows`."""
-        actions = plan.actions[rows, self.replan_every :]
-        if actions.shape[1] == 0:
+    def _rest(self, rows: Sequence[int]) -> Plan | None:
+        """What the last plans had still in mind for episodes `rows`."""
+        # All episodes begin at once: all have a plan behind them, or none has.
+        rests = [rest for row in rows if (rest := self._ahead[row]) is not None]
+        longest = max((rest.actions for rest in rests), key=len, default=None)
+        if longest is None or not len(longest):
             return None
-        lengths = (plan.lengths[rows] - self.replan_every).clamp(min=0)
-        return Plan(actions, lengths, plan.costs[rows])
+        return Plan(
+            torch.stack([_padded(rest.actions, longest) for rest in rests]),
+            torch.tensor([rest.length for rest in rests]),
+            torch.stack([rest.cost for rest in rests]),
+        )
+
+    def _executed(self, active: Sequence[int]) -> Tensor:
+        """The next action of every active episode, zeros for the others."""
+        taken = {}
+        for row in active:
+            ahead = self._ahead[row]
+            assert ahead is not None
+            taken[row], self._ahead[row] = ahead.actions[0], ahead.rest()
+            self._num_due[row] -= 1
+        return torch.stack(
+            [
+                taken.get(row, torch.zeros_like(taken[active[0]]))
+                for row in range(len(self._seeds))
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """What one episode's last plan holds that was not executed yet.
+
+    Attributes:
+        actions: (T,) or (T, A).
+        length: Actions after which the goal is expected to hold.
+        cost: Of the whole plan.
+    """
+
+    actions: Tensor
+    length: int
+    cost: Tensor
+
+    def rest(self) -> _Ahead:
+        """Without the first action."""
+        return _Ahead(self.actions[1:], max(0, self.length - 1), self.cost)
+
+
+def _padded(actions: Tensor, like: Tensor) -> Tensor:
+    """Actions followed by zeros up to the length of `like`."""
+    return torch.cat([actions, torch.zeros_like(like[len(actions) :])])
 
 
 def _spread(plan: Plan, rows: Sequence[int], num_episodes: int) -> Plan:

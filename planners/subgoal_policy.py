@@ -92,7 +92,7 @@ class SubgoalPolicy(MPCPolicy):
         for row in np.flatnonzero(obs.active).tolist():
             if likely[row, 0, 0] > 0.5 and not self._is_last(obs, row):
                 self._reached[row] += 1
-                self._queue = None
+                self._num_due[row] = 0
 
     def _present(self) -> Rollout:
         """What is seen now, as if it had been imagined, (B, N=1, T=1)."""

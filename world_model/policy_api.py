@@ -108,11 +108,14 @@ class Policy(abc.ABC):
 
     Attributes:
         privileged: True if it reads simulator states.
-        last_plan: The plan behind the last actions, if there was one.
+        last_plan: The newest plans, if there are any.
+        decided: (B,) bool; episodes that the last `act` decided for, rather than
+            doing the next of what it had decided before. None if for all.
     """
 
     privileged: bool = False
     last_plan: Plan | None = None
+    decided: np.ndarray | None = None
 
     @abc.abstractmethod
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 import torch
 from PIL import Image
 
+from eval.build import other_memory
 from eval.record import EPISODES_FILE, RunRecord
 from eval.video_file import SCALE
 
@@ -97,6 +99,15 @@ def test_a_pair_of_memories_has_a_row_of_its_own(run, scroll_weights, tmp_path):
     records = [RunRecord(path) for path in tmp_path.glob("[!.]*")]
     found = {r.run()["memory"]: r.run()["stores_frames"] for r in records}
     assert found == {"none": False, "retrieval_temp_lora_paper": True}
+
+
+@pytest.mark.parametrize("mark", ["", "+", "++"])
+def test_options_of_a_memory_are_not_those_of_another(mark):
+    arguments = ["memory=temp_lora_paper", f"{mark}memory.guidance=1", "episodes=3"]
+    with hydra.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        cfg, changed = other_memory(arguments, "none")
+    assert changed == ["episodes=3", "memory=none"]
+    assert set(cfg.memory) == {"name", "_target_"}
 
 
 def test_a_repeated_run_and_a_continued_one_give_the_same_rows(

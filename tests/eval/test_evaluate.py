@@ -132,6 +132,18 @@ def test_a_finished_episode_is_inactive_and_costs_nothing():
     assert failed.row()["optimism_gap"] is None
 
 
+def test_doing_what_was_decided_before_is_no_decision():
+    class EverySecond(Watcher):
+        def act(self, obs):
+            self.decided = np.full(len(obs.active), len(self.observations) % 2 == 0)
+            return super().act(obs)
+
+    (solved, failed), _ = evaluate(EverySecond(), [0, 1])
+    for episode in (solved, failed):
+        assert len(episode.plan_seconds) == -(-episode.steps // 2)
+        assert episode.row()["decisions"] == len(episode.plan_calls)
+
+
 def test_policies_never_learn_the_true_budget():
     policy = Watcher()
     evaluate(policy, [0, 1])
