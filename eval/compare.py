@@ -163,8 +163,9 @@ def print_comparison(table: pd.DataFrame, base: str, task: str) -> None:
 
 
 def _interval(line: dict[str, float], name: str) -> str:
-    value, low, high = (100 * line[name + x] for x in ("", "_low", "_high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    value, low, high = (line[name + x] for x in ("", "_low", "_high"))
+    bounds = "" if pd.isna(low) else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * value:.1f}{bounds}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import torch
 
 from envs.api import Transition
 from envs.task_env import Measures, TaskEnv
+from eval.clock import now
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Observation, Policy
@@ -193,10 +193,10 @@ def _decide(
     """The next actions; episodes that they were decided for share the costs evenly."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
-    calls, start = num_calls(), time.perf_counter()
+    calls, start = num_calls(), now()
     with limit(int(active.sum())):
         actions = policy.act(obs)
-    seconds, spent = time.perf_counter() - start, num_calls() - calls
+    seconds, spent = now() - start, num_calls() - calls
     plan = policy.last_plan
     decided = active if policy.decided is None else active & policy.decided
     for i in np.flatnonzero(decided):
@@ -235,11 +235,11 @@ def _tell(
         active=torch.tensor([s is not None for s in steps]),
         state=states,
     )
-    start = time.perf_counter()
+    start = now()
     policy.observe(chunk)
     running = [e for e, s in zip(episodes, steps, strict=True) if s is not None]
     for episode in running:
-        episode.write_seconds += (time.perf_counter() - start) / len(running)
+        episode.write_seconds += (now() - start) / len(running)
     return frames[:, -1]
 
 

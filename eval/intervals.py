@@ -132,8 +132,8 @@ def bootstrap_ratio(
 
     Args:
         numerators: One number per episode.
-        denominators: One number per episode, in the same order; their sum over any
-            resample is taken to be other than 0.
+        denominators: One number per episode, in the same order. If their sum over a
+            resample is 0 or of the other sign, there are no bounds.
         rng: Source of the resamples.
         clusters: The scene of each episode; each its own if None.
         num_resamples: Bootstrap resamples.
@@ -147,48 +147,50 @@ def bootstrap_ratio(
             "A ratio needs both numbers of every episode, got "
             f"{len(numerators)} and {len(denominators)}: join them on `seed` first."
         )
-    top, _ = _per_cluster(np.asarray(numerators, dtype=float), clusters)
-    bottom, _ = _per_cluster(np.asarray(denominators, dtype=float), clusters)
+    top = _per_cluster(np.asarray(numerators, dtype=float), clusters)
+    bottom = _per_cluster(np.asarray(denominators, dtype=float), clusters)
     tail = (1 - _checked(confidence)) / 2
     ratio = float(top.sum() / bottom.sum())
     if len(top) < 2:
         return Estimate(ratio, None, None)
     # A ratio of sums: each cluster weighs as much as its denominator.
-    ratios = _resampled_means(top, bottom, num_resamples, rng)
-    low, high = np.quantile(ratios, [tail, 1 - tail])
+    tops, bottoms = _resampled_sums(top, bottom, num_resamples, rng)
+    if (bottoms * bottom.sum() <= 0).any():
+        return Estimate(ratio, None, None)  # the denominator may well be 0
+    low, high = np.quantile(tops / bottoms, [tail, 1 - tail])
     return Estimate(ratio, float(low), float(high))
 
 
 def _per_cluster(
     values: np.ndarray, clusters: Sequence[object] | np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the values of each cluster."""
+) -> np.ndarray:
+    """Sum of the values of each cluster."""
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
             "`values` must be a non-empty list of finite numbers, got "
             f"{values.tolist()}: leave out what is missing."
         )
     if clusters is None:
-        return values, np.ones(len(values))
+        return values
     if len(clusters) != len(values):
         raise ValueError(
             f"`clusters` must name a scene for each of the {len(values)} values, "
             f"got {len(clusters)}."
         )
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    return np.bincount(index, weights=values), np.bincount(index).astype(float)
+    return np.bincount(index, weights=values)
 
 
-def _resampled_means(
-    sums: np.ndarray, counts: np.ndarray, num_resamples: int, rng: np.random.Generator
+def _resampled_sums(
+    top: np.ndarray, bottom: np.ndarray, num_resamples: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Means (num_resamples,) of clusters drawn with replacement."""
-    means = []
+    """Both sums (2, num_resamples) over clusters drawn with replacement."""
+    sums = []
     for start in range(0, num_resamples, _BLOCK):
-        size = (min(_BLOCK, num_resamples - start), len(sums))
-        drawn = rng.integers(len(sums), size=size)
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    return np.concatenate(means)
+        size = (min(_BLOCK, num_resamples - start), len(top))
+        drawn = rng.integers(len(top), size=size)
+        sums.append([top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)])
+    return np.concatenate(sums, axis=1)
 
 
 def _checked(confidence: float) -> float:

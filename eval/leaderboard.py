@@ -28,6 +28,7 @@ from eval.record import (
     VIDEO_COLUMNS,
     VIDEO_FILE,
     RunRecord,
+    differences,
     write_atomically,
 )
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
@@ -128,6 +129,31 @@ def incomparable(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
+def other_settings(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What two rows of one planner in one world model differ in besides their memory.
+
+    Whether that matters (an option of recalled frames means nothing to a memory that
+    recalls none) is for people to judge: `promote` says it.
+    """
+    names = ("planner", "world_model")
+    if not all(run[name] == other[name] != "none" for name in names):
+        return []
+    mine, theirs = _network(run), _network(other)
+    known = mine.keys() & theirs.keys()  # records of old do not name weights
+    one, two = (
+        {n: x["config"].get(n) for n in names} | {"weights": {k: w[k] for k in known}}
+        for x, w in ((run, mine), (other, theirs))
+    )
+    return differences(one, two)
+
+
+def _network(run: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the parts that imagine; memories and judges have others."""
+    digests = run["provenance"].get("weights", {})
+    found = {part.split("/")[-1]: digest for part, digest in digests.items()}
+    return {part: found[part] for part in ("autoencoder", "denoiser") if part in found}
+
+
 def promote(
     directory: Path,
     results: Path,
@@ -156,13 +182,16 @@ def promote(
     reasons = refusals(record, min_episodes)
     if target.exists() and not replace:
         reasons.append(f"{target} exists (replace it with --replace)")
-    others = (x for x in promoted(results) if x.directory.parent == target.parent)
-    other = next((x for x in others if x.directory != target), None)
-    if other is not None:
+    beside = (x for x in promoted(results) if x.directory.parent == target.parent)
+    others = [x for x in beside if x.directory != target]
+    for other in others[:1]:
         found = incomparable(record.run(), other.run())
         reasons += [f"{reason} ({other.directory.name})" for reason in found]
     if reasons:
         raise ValueError(f"{directory} is refused: {'; '.join(reasons)}. {_REMEDY}")
+    for row in others:
+        if found := other_settings(row.run(), record.run()):
+            print(f"note: beside {row.directory.name}: {'; '.join(found)}")
     _copy(record, target)
     return target
 

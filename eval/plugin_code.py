@@ -28,10 +28,10 @@ def plugin_code(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _classes(node: Any) -> Iterator[str]:
-    """All dotted names under `_target_` and the task's `kind`."""
+    """All dotted names under `_target_` and the task's `kind` and `domain`."""
     if isinstance(node, Mapping):
         for key, value in node.items():
-            if key in ("_target_", "kind") and "." in str(value):
+            if key in ("_target_", "kind", "domain") and "." in str(value):
                 yield value
             yield from _classes(value)
     elif isinstance(node, list):

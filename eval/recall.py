@@ -24,21 +24,19 @@ from torch import Tensor
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
-from eval.recall_pairs import pairs
+from eval.recall_pairs import NONE, pairs
 from eval.recall_paths import lengthen
-from eval.recall_queries import Query, draw_queries
+from eval.recall_queries import MOST_QUERIES, Query, draw_queries
 from eval.recall_scores import ImageScores
 from eval.recall_summary import costs, plot_costs, plot_delays, summarise
 from eval.recall_table import print_recall
 from eval.record import write_atomically
-from eval.run_spec import provenance
 from eval.suite_run import batches, open_folder, recorded, row_config
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.core import Context
 from world_model.errors import unknown_name
 from world_model.frames import to_model
-from world_model.plain import plain
 
 TABLE = "recall.csv"
 OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"
@@ -54,6 +52,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     after its last whole batch of episodes.
     """
     require_tour(cfg)
+    _check(cfg)
     if cfg.recall.against not in (None, *cfg.recall.memories):
         raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
     configs = {row: row_config(overrides, row) for row in cfg.recall.memories}
@@ -63,8 +62,10 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         for name, config in configs.items()
     }
     device = next(iter(runs.values())).device or "cpu"
-    made_by = provenance(device=device, overrides=overrides, config=plain(cfg))
-    folder = open_folder(cfg, made_by, "recall", cfg.task.domain, cfg.split)
+    rows = list(configs.values())
+    folder = open_folder(
+        cfg, overrides, rows, device, "recall", cfg.task.domain, cfg.split
+    )
     lines = recorded(folder / TABLE)
     asked = batches(cfg.first_seed, cfg.recall.paths, cfg.num_envs)
     for batch in track(asked, description="recall"):
@@ -75,6 +76,29 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         write_atomically(folder / TABLE, lines.to_csv(index=False))
     _report(folder, lines, cfg.recall.against)
     return folder
+
+
+def _check(cfg: DictConfig) -> None:
+    """Refuses what could not be reported, before any work."""
+    options = cfg.recall
+    for name, least, most in (("paths", 1, None), ("queries", 1, MOST_QUERIES)):
+        value = options[name]
+        if value < least or (most is not None and value > most):
+            end = "" if most is None else f" and at most {most}"
+            raise ValueError(
+                f"`recall.{name}` must be at least {least}{end}, got {value}."
+            )
+    if 1 < cfg.num_envs < options.paths and options.paths % cfg.num_envs == 1:
+        raise ValueError(
+            "`recall.paths` must leave no path alone in the last batch of `num_envs`, "
+            "for another path's memory is the control, got "
+            f"{options.paths} and {cfg.num_envs}: change one of them."
+        )
+    if NONE not in options.memories or len(options.memories) < 2:
+        raise ValueError(
+            f"`recall.memories` must hold {NONE}, to which the others are compared, "
+            f"and one more, got {list(options.memories)}: add it."
+        )
 
 
 def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:

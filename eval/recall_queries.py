@@ -19,7 +19,7 @@ DELAYS = (4, 8, 16, 32, 64)
 EXACT, JITTERED = "exact", "jittered"
 JITTER_DISTANCE, JITTER_TURN = 0.08, 3.0
 """By how much jittered walks stand beside the lattice [m, degrees]."""
-_TRIES = 200
+MOST_QUERIES = 200
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def draw_queries(
     domain's views can be shifted every second query is jittered.
     """
     tour = env.tour_summary.nodes
-    walks = [_walk(env.domain, tour, horizon, rng) for _ in range(_TRIES)]
+    walks = [_walk(env.domain, tour, horizon, rng) for _ in range(MOST_QUERIES)]
     wanted = _wanted()
     picked = []
     for _ in range(num_queries):

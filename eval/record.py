@@ -12,14 +12,14 @@ import csv
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from eval.metric import METRICS
 from eval.run_spec import RunSpec
+from world_model.whole_file import whole_file
 
 RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
@@ -67,7 +67,7 @@ class RunRecord:
             "stores_frames": stores_frames,
         }
         if self.run_path.exists():
-            self._check_same(json.loads(json.dumps(run)))
+            require_same(self.directory, self.run(), json.loads(json.dumps(run)))
         else:
             write_atomically(self.run_path, json.dumps(run, indent=2) + "\n")
         if not self.episodes_path.exists():
@@ -77,22 +77,25 @@ class RunRecord:
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds one finished episode; afterwards it is safely on disk.
 
+        One that is recorded already, by another process say, is left as it is.
+
         Args:
             row: `seed` and metrics by name; what is missing stays empty.
 
         Raises:
-            ValueError: If the row does not fit or its seed is recorded already.
+            ValueError: If the row does not fit or its seed is not part of the run.
             OSError: If it cannot be written; the record is then as before.
         """
         line = _format_row(row, self.columns)
         with _clear_errors(self.episodes_path), _locked(self.episodes_path) as file:
             os.ftruncate(file, len(self._whole_lines()))
-            if row["seed"] not in self.remaining_seeds():
+            if row["seed"] not in self.run()["seeds"]:
                 raise ValueError(
-                    f"Seed {row['seed']} is recorded already or not part of the run "
-                    f"in {self.directory}: run only `remaining_seeds()`."
+                    f"Seed {row['seed']} is not part of the run in {self.directory}: "
+                    "run only `remaining_seeds()`."
                 )
-            _append_whole(file, line.encode())
+            if row["seed"] in self.remaining_seeds():
+                _append_whole(file, line.encode())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -165,19 +168,29 @@ class RunRecord:
                 "its episode is then run again."
             ) from None
 
-    def _check_same(self, run: dict[str, Any]) -> None:
-        """Refuses to mix the episodes of two different runs."""
-        here = self.run()
-        # The same configuration can be asked for by different words.
-        for record in (here, run):
-            record["provenance"] = {**record["provenance"], "command": None}
-        differences = _differences(here, run)
-        if differences:
-            raise ValueError(
-                f"{self.directory} holds the record of another run: "
-                f"{'; '.join(differences[:8])}. Choose another directory or move "
-                "this one away."
-            )
+
+def require_same(directory: Path, here: Mapping[str, Any], run: Any) -> None:
+    """Refuses to mix what two different runs have found.
+
+    Args:
+        directory: Holds the one.
+        here: Its run.json.
+        run: What the other would write there.
+
+    Raises:
+        ValueError: If they differ, with the first differences.
+    """
+    # The same configuration can be asked for by different words.
+    one, other = (
+        {**x, "provenance": {**x["provenance"], "command": None}} for x in (here, run)
+    )
+    found = differences(one, other)
+    if found:
+        raise ValueError(
+            f"{directory} holds the record of another run: "
+            f"{'; '.join(found[:8])}. Choose another directory or move "
+            "this one away."
+        )
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -188,18 +201,8 @@ def write_atomically(path: Path, text: str) -> None:
     """
     with _clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # mkstemp makes files private
-            os.replace(name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+        with whole_file(path) as file:
+            file.write(text.encode())
 
 
 def _format_row(row: Mapping[str, Any], columns: tuple[str, ...]) -> str:
@@ -260,8 +263,8 @@ def _clear_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _differences(here: Any, there: Any, name: str = "") -> list[str]:
-    """The keys in which two JSON values differ, with both values."""
+def differences(here: Any, there: Any, name: str = "") -> list[str]:
+    """The keys in which two JSON values differ, with both: the one is "there"."""
     if here == there:
         return []
     if not (isinstance(here, dict) and isinstance(there, dict)):
@@ -269,7 +272,7 @@ def _differences(here: Any, there: Any, name: str = "") -> list[str]:
     found = []
     for key in sorted({*here, *there}):
         label = f"{name}.{key}" if name else key
-        found += _differences(here.get(key), there.get(key), label)
+        found += differences(here.get(key), there.get(key), label)
     return found
 
 

@@ -29,13 +29,17 @@ def print_committed(task: str) -> None:
         print_tables(rows, note="committed")
 
 
-def write_side_by_side(runs: Sequence[Path]) -> Path:
+def write_side_by_side(runs: Sequence[Path]) -> Path | None:
     """Writes what is real beside what each run imagined, and returns the file.
 
     One image per action, in the form in which planning imagines. The episode is the
-    one of median recall PSNR of the last run: neither the best nor the worst.
+    one of median recall PSNR of the last run: neither the best nor the worst. Episodes
+    whose paths one of the runs did not keep (`video=false`) are left out; None if
+    that leaves none.
     """
-    seed = median_seed(runs[-1])
+    seed = median_seed(runs)
+    if seed is None:
+        return None
     kept = [np.load(run / f"imagined-{seed}.npz") for run in runs]
     columns = kept[0]["real_chunk_ends"], *(path["key_frames"] for path in kept)
     video = side_by_side(columns)
@@ -45,10 +49,17 @@ def write_side_by_side(runs: Sequence[Path]) -> Path:
     return path
 
 
-def median_seed(run: Path) -> int:
-    """Seed of the episode with the (lower) median recall PSNR of a run."""
-    rows = [r for r in RunRecord(run).rows() if r["recall_psnr"] is not None]
-    ordered = sorted(rows, key=lambda row: (row["recall_psnr"], row["seed"]))
-    seed = ordered[(len(ordered) - 1) // 2]["seed"]
-    assert seed is not None
-    return int(seed)
+def median_seed(runs: Sequence[Path]) -> int | None:
+    """Seed with the (lower) median recall PSNR of the last run; None if there is none.
+
+    Only of episodes whose imagined paths all runs have kept.
+    """
+    kept = [
+        (row["recall_psnr"], int(row["seed"] or 0))
+        for row in RunRecord(runs[-1]).rows()
+        if row["recall_psnr"] is not None
+        and all(
+            (run / f"imagined-{int(row['seed'] or 0)}.npz").exists() for run in runs
+        )
+    ]
+    return sorted(kept)[(len(kept) - 1) // 2][1] if kept else None

@@ -129,7 +129,8 @@ def _report(sessions: list[Session]) -> None:
         _print_own_metrics(session)
     print_committed(cfg.task.name)
     if cfg.video and len(sessions) > 1:
-        print(f"video:   {write_side_by_side([s.record.directory for s in sessions])}")
+        video = write_side_by_side([s.record.directory for s in sessions])
+        print(f"video:   {video or 'none, one of the runs was made with video=false'}")
     for session in sessions:
         print(f"results: {session.record.directory}")
 

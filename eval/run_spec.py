@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,13 @@ def canonical_json(value: Any) -> str:
 
 
 def code_name(made_by: Mapping[str, Any]) -> str:
-    """Few characters that differ between revisions, changes and plug-ins' code."""
+    """Few characters that differ between revisions, changes, plug-ins and weights."""
     plugins = made_by.get("plugins")
     others = config_digest(plugins)[:7] if plugins else ""
-    return (
-        (made_by["revision"] or "wheel")[:7] + (made_by["changes"] or "")[:7] + others
-    )
+    weights = made_by.get("weights")
+    learned = config_digest(weights)[:7] if weights else ""
+    changes = (made_by["changes"] or "")[:7]
+    return (made_by["revision"] or "wheel")[:7] + changes + others + learned
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
@@ -108,14 +109,37 @@ def provenance(
     device: str,
     overrides: Sequence[str] = (),
     config: Mapping[str, Any] | None = None,
+    weights: Collection[Path] = (),
 ) -> dict[str, Any]:
-    """What a run is made with: code, libraries, machine, command and plug-ins.
+    """What a run is made with: code, libraries, machine, command, plug-ins, weights.
 
     Args:
         device: The torch device the models run on, e.g. "cpu" or "cuda:0".
         overrides: The command line's configuration, e.g. ["planner=mpc"].
         config: The resolved configuration; code of others that it names is recorded.
+        weights: Folders of weights.
     """
     command = shlex.join(["python", "-m", "eval.run", *overrides])
     made = {**surroundings(device=device), "command": command}
-    return made | {"plugins": plugin_code(config)} if config else made
+    if config:
+        made["plugins"] = plugin_code(config)
+    if weights:
+        made["weights"] = {
+            f"{folder.name}/{part}": digest
+            for folder in sorted(weights)
+            for part, digest in weights_digests(folder).items()
+        }
+    return made
+
+
+def weights_digests(folder: Path) -> dict[str, str]:
+    """A digest of each part of a folder of weights, e.g. of its `denoiser`."""
+    found = {}
+    for part in sorted(folder.glob("*")):
+        digest = hashlib.sha256()
+        for path in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)} ".encode())
+                digest.update(path.read_bytes())
+        found[part.name] = digest.hexdigest()[:12]
+    return found

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from envs.task_env import TaskEnv
 from eval.build import Parts, build
+from eval.build_world_model import weights
 from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
 from eval.imagine import Imagined, imagine_paths
@@ -153,7 +154,12 @@ class Session:
             seeds=tuple(range(cfg.first_seed, cfg.first_seed + cfg.episodes)),
         )
         device = "cpu" if parts.device is None else parts.device
-        made_by = provenance(device=device, overrides=overrides, config=spec.config)
+        made_by = provenance(
+            device=device,
+            overrides=overrides,
+            config=spec.config,
+            weights=[weights(cfg, cfg.task.domain)] if parts.world_model else (),
+        )
         # Another revision is another record: the directory says so.
         code = code_name(made_by)
         record = RunRecord(Path(cfg.outputs) / f"{spec.run_id}-{code}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 import pandas as pd
 from omegaconf import DictConfig
 
 from eval.build import other_memory
-from eval.record import write_atomically
-from eval.run_spec import canonical_json, code_name, config_digest, slug
+from eval.build_world_model import weights
+from eval.record import RUN_FILE, require_same, write_atomically
+from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
 from world_model.plain import plain
 
 
@@ -33,21 +34,40 @@ def batches(first_seed: int, number: int, size: int) -> list[list[int]]:
     return [seeds[i : i + size] for i in range(0, number, size)]
 
 
-def open_folder(cfg: DictConfig, made_by: Mapping[str, Any], *names: str) -> Path:
-    """A suite's folder: another configuration or revision is another folder.
+def open_folder(
+    cfg: DictConfig,
+    overrides: Sequence[str],
+    rows: Sequence[DictConfig],
+    device: str,
+    *names: str,
+) -> Path:
+    """A suite's folder: another configuration, code or weights is another folder.
 
     Args:
         cfg: The resolved configuration; its digest is part of the folder's name.
-        made_by: From `run_spec.provenance`; written beside it.
+        overrides: The command line that made it.
+        rows: The rows' configurations, which name all code of others that is run.
+        device: What the world models run on.
         names: What the folder's name begins with.
+
+    Raises:
+        ValueError: If a killed run was made with another device or other libraries.
     """
     config = plain(cfg)
+    made_by = provenance(
+        device=device,
+        overrides=overrides,
+        config={"suite": config, "rows": [plain(row) for row in rows]},
+        weights={weights(row, row.task.domain) for row in rows},
+    )
     stem = "-".join(slug(name) for name in names)
     name = f"{stem}-{config_digest(config)}-{code_name(made_by)}"
     folder = Path(cfg.outputs) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    run = {"config": config, "provenance": made_by}
-    write_atomically(folder / "run.json", canonical_json(run))
+    run = json.loads(canonical_json({"config": config, "provenance": made_by}))
+    if (folder / RUN_FILE).exists():
+        require_same(folder, json.loads((folder / RUN_FILE).read_text()), run)
+    else:
+        write_atomically(folder / RUN_FILE, canonical_json(run))
     return folder
 
 

@@ -15,7 +15,7 @@ from envs.task_env import TaskEnv
 from eval.build_world_model import weights
 from eval.evaluate import Episode, watch_tours
 from eval.plugin_code import plugin_code
-from eval.run_spec import canonical_json
+from eval.run_spec import canonical_json, weights_digests
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
 from world_model.policy_api import Policy
@@ -46,14 +46,10 @@ class TourCache:
         Another revision of the code, other weights or another number of threads
         write their own.
         """
-        network = weights(cfg, cfg.task.domain) / "denoiser"
-        digest = hashlib.sha256()
-        for path in sorted(network.glob("*")):
-            digest.update(path.read_bytes())
         identity = {
             "memory": plain(cfg.memory),
             "world_model": plain(cfg.world_model),
-            "weights": digest.hexdigest(),
+            "weights": weights_digests(weights(cfg, cfg.task.domain)),
             "code": code_state(),
             "plugins": plugin_code(
                 {"memory": plain(cfg.memory), "world_model": plain(cfg.world_model)}

@@ -22,7 +22,6 @@ has none.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -31,6 +30,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from world_model.whole_file import whole_file
 
 Bounds = tuple[tuple[float, float], ...]
 """Least and largest value of every number of an action that is a vector."""
@@ -71,20 +72,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: If the disk refuses; like after any other failure, nothing is left.
     """
-    temporary = path.with_suffix(path.suffix + ".tmp")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise OSError(
             f"Could not write {path} ({error.strerror or error}): nothing was left "
             "behind; free space or choose another folder."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_shard(folder: Path, index: int, arrays: dict[str, np.ndarray]) -> None:

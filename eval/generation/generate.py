@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from rich.progress import track
 from torch import nn
 
 from eval.build import Parts
+from eval.clock import now
 from eval.generation.long_walk import LongWalk
 from planners.mpc import MPCPolicy
 from world_model.api import WorldModel
@@ -59,7 +59,7 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
     context, chunks, spent = _start(model, walks), [], np.zeros(2)
     steps = torch.tensor([walk.actions for walk in walks]).T
     for step in track(steps, description=f"generating, {name}"):
-        began = time.perf_counter()
+        began = now()
         rollout = model.rollout(
             context,
             step[:, None, None],
@@ -68,9 +68,9 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
             all_frames=True,
         )
         frames = rollout.frames[:, 0, 0].cpu()
-        imagined = time.perf_counter()
+        imagined = now()
         memory.write(Chunk(context, step, frames, active=active))
-        spent += imagined - began, time.perf_counter() - imagined
+        spent += imagined - began, now() - imagined
         chunks.append(to_env(frames))
         latents = rollout.latents[:, 0, 0, -1:]
         longer = _longer(context, step, frames[:, -1:], latents)

@@ -20,10 +20,10 @@ from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
 from eval.record import write_atomically
-from eval.run_spec import provenance, slug
+from eval.run_spec import slug
 from eval.suite_run import batches, open_folder, recorded, row_config
 from eval.video_file import side_by_side, write_mp4
-from world_model.plain import plain
+from world_model.whole_file import whole_file
 
 TABLE = "generate.csv"
 
@@ -46,12 +46,14 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
             f"`frames` must be at least {least}, those of one action, got {cfg.frames}."
         )
     rows = list(dict.fromkeys(cfg.generate.memories))
-    runs = {row: build(row_config(overrides, row)) for row in rows}
+    configs = {row: row_config(overrides, row) for row in rows}
+    runs = {row: build(config) for row, config in configs.items()}
     for parts in runs.values():
         generating_model(parts)  # refuses a row before any other has begun
     device = next(iter(runs.values())).device or "cpu"
-    made_by = provenance(device=device, overrides=overrides, config=plain(cfg))
-    folder = open_folder(cfg, made_by, "generate", cfg.task.domain, cfg.split)
+    used = list(configs.values())
+    names = ("generate", cfg.task.domain, cfg.split)
+    folder = open_folder(cfg, overrides, used, device, *names)
     env = tour_env(cfg)
     try:
         for seeds in batches(cfg.first_seed, cfg.episodes, cfg.num_envs):
@@ -103,7 +105,8 @@ def _record(
     """Adds the lines; keeps the first video of the first batch for the picture."""
     path = _video_path(folder, row)
     if not path.exists():
-        np.savez_compressed(path, made.frames[0])
+        with whole_file(path) as file:
+            np.savez_compressed(file, made.frames[0])
     known, new = recorded(folder / TABLE), pd.DataFrame(lines)
     table = new if known.empty else pd.concat([known, new])
     write_atomically(folder / TABLE, table.to_csv(index=False))

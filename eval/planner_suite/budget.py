@@ -13,6 +13,10 @@ class BudgetSpent(Exception):
     """What a planner asks for costs more than is left to it."""
 
 
+class NoPlanError(ValueError):
+    """A planner had no plan when its budget was spent."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """What planning one decision of one episode may spend.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from eval.clock import now
 from eval.meter import MeteredWorldModel
 from eval.planner_suite.budget import SECONDS, Budget, BudgetSpent
 from eval.wrapped_model import WrappedWorldModel
@@ -40,7 +40,7 @@ class BudgetedWorldModel(WrappedWorldModel[MeteredWorldModel]):
         self.is_spent = False
         self._reached: Rollout | None = None
         self._calls_before = self.inner.num_calls
-        self._start = time.perf_counter()
+        self._start = now()
 
     def predict(
         self,
@@ -126,7 +126,7 @@ class BudgetedWorldModel(WrappedWorldModel[MeteredWorldModel]):
         """Calls that are left to so many episodes together."""
         budget = self.budget
         if budget.kind == SECONDS:
-            seconds = time.perf_counter() - self._start
+            seconds = now() - self._start
             left = budget.amount * num_episodes - seconds
             return left * budget.calls_per_second
         return budget.amount * num_episodes - self.inner.num_calls + self._calls_before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from eval.planner_suite.budget import BudgetSpent
+from eval.planner_suite.budget import BudgetSpent, NoPlanError
 from eval.planner_suite.budgeted_model import BudgetedWorldModel
 from planners.search_planner import SearchPlanner
 from world_model.core import Context, Goal
@@ -33,7 +33,7 @@ class BudgetedPlanner(Planner):
         """See `Planner.plan`.
 
         Raises:
-            ValueError: If there is no plan when the budget is spent.
+            NoPlanError: If there is no plan when the budget is spent.
         """
         self.model.open()
         best: Plan | None = None
@@ -45,10 +45,10 @@ class BudgetedPlanner(Planner):
         except BudgetSpent:
             pass
         if best is None:
-            raise ValueError(
+            raise NoPlanError(
                 f"A planner must have a plan within its budget of {self.model.budget}, "
-                "got none: let it imagine less, or derive it from `planners."
-                "search_planner.SearchPlanner` and yield plans from `search`."
+                "got none: give it more, let it imagine less, or derive it from "
+                "`planners.search_planner.SearchPlanner` and yield plans from `search`."
             )
         return best
 

@@ -23,14 +23,12 @@ from eval.decision_limit import decision_limit
 from eval.errors import PluginError, one_line
 from eval.evaluate import Episode, run_episodes
 from eval.planner_suite import decisions
-from eval.planner_suite.budget import CALLS, SECONDS, Budget
+from eval.planner_suite.budget import CALLS, SECONDS, Budget, NoPlanError
 from eval.planner_suite.grid import Grid, Row
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
 from eval.record import write_atomically
-from eval.run_spec import provenance
 from eval.suite_run import batches, open_folder
 from eval.tours import TourCache
-from world_model.plain import plain
 
 TABLE = "planners.csv"
 Failures = dict[Row, str]
@@ -91,7 +89,7 @@ class PlannerSuite:
                 progress.update(task, description=str(row))
                 try:
                     self._run_row(row)
-                except (PluginError, TimeoutError) as error:
+                except (PluginError, NoPlanError, TimeoutError) as error:
                     failures[row] = one_line(error)
                 progress.advance(task)
         return failures
@@ -151,10 +149,9 @@ class PlannerSuite:
 
     def _open_folder(self, device: str, overrides: Sequence[str]) -> Path:
         """The run's folder: another configuration or revision is another folder."""
-        foreign = {"rows": [plain(part) for part in self._grid.foreign_configs()]}
-        made_by = provenance(device=device, overrides=overrides, config=foreign)
-        cfg = self._cfg
-        return open_folder(cfg, made_by, "planners", cfg.task.name, cfg.split)
+        cfg, rows = self._cfg, self._grid.foreign_configs()
+        names = ("planners", cfg.task.name, cfg.split)
+        return open_folder(cfg, overrides, rows, device, *names)
 
 
 def _run_batch(

@@ -106,7 +106,8 @@ class QualitySuite:
         )
         # Now: the code may be edited, and the disk be found full, while this runs.
         device = str(self._model.device)
-        self._made_by = provenance(device=device, overrides=overrides)
+        used = [weights(cfg, cfg.task.domain)]
+        self._made_by = provenance(device=device, overrides=overrides, weights=used)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property

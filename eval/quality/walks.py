@@ -20,6 +20,7 @@ from rich.progress import track
 from envs.domains import domain_class, make_domain
 from envs.recording import record_episode
 from envs.splits import episode_rng
+from eval.plugin_code import plugin_code
 from eval.quality.geometry import View
 from world_model.shards import write_atomically
 
@@ -180,7 +181,9 @@ def _read(path: Path) -> Walks | None:
 def _digest(spec: WalkSpec) -> str:
     """Changes with `spec` and with the simulator's source code."""
     digest = hashlib.sha256(json.dumps(asdict(spec)).encode())
-    sources = [ENVS / "collect.py", ENVS / "lattice.py", ENVS / "splits.py"]
+    names = ("collect", "recording", "lattice", "splits")
+    sources = [ENVS / f"{name}.py" for name in names]
     for path in [*sources, *sorted((ENVS / spec.domain).rglob("*.py"))]:
         digest.update(path.read_bytes())
+    digest.update(json.dumps(plugin_code({"domain": spec.domain})).encode())
     return digest.hexdigest()[:12]

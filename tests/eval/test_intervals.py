@@ -144,6 +144,13 @@ def test_a_ratio_that_all_scenes_share_has_no_width_and_does_not_average_ratios(
     assert bootstrap_ratio([1], [2], rng=rng()).low is None
 
 
+@pytest.mark.parametrize("tops", [[1, 0, 0, 0], [0, 1, 0, 0]])
+def test_a_ratio_to_what_may_well_be_nothing_has_no_bounds(tops):
+    estimate = bootstrap_ratio(tops, [1, 0, 0, 0], rng=rng())
+    assert (estimate.value, estimate.low, estimate.high) == (1, None, None)
+    assert bootstrap_ratio(tops, [3, -1, -1, 0], rng=rng()).low is None
+
+
 def test_a_ratio_of_unequal_lists_is_refused():
     with pytest.raises(ValueError, match="needs both numbers of every episode, got 2"):
         bootstrap_ratio([1, 2], [1], rng=rng())

@@ -88,6 +88,27 @@ def test_rows_that_do_not_compare_are_refused(tmp_path, changes, reason):
     promote(run(tmp_path, memory="window", task="Other-v0", **changes), results)
 
 
+def test_what_else_differs_is_said(tmp_path, capsys):
+    results = tmp_path / "results"
+    weights = {"weights": {"rooms/denoiser": "aa", "rooms/matcher": "bb"}}
+    promote(run(tmp_path, config=settings(1), made=weights), results)
+    promote(run(tmp_path, memory="same", config=settings(1), made=weights), results)
+    assert "note" not in capsys.readouterr().out
+    weights = {"weights": {"rooms/denoiser": "cc", "rooms/matcher": "dd"}}
+    promote(run(tmp_path, memory="other", config=settings(2), made=weights), results)
+    note = 'note: beside none-mpc-tiny: weights.denoiser is "aa" there, "cc" here; '
+    assert f"{note}world_model.num_sampling_steps is 1 there, 2 here" in (
+        capsys.readouterr().out
+    )
+
+
+def settings(num_sampling_steps):
+    return {
+        "planner": {"name": "mpc"},
+        "world_model": {"num_sampling_steps": num_sampling_steps},
+    }
+
+
 def test_the_test_split_has_a_table_of_its_own(tmp_path):
     results = tmp_path / "results"
     promote(run(tmp_path, split="test"), results)

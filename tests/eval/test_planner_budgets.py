@@ -16,7 +16,7 @@ from torch import Tensor
 from eval.laws.toy import DOTS
 from eval.meter import MeteredWorldModel
 from eval.planner_suite import budgeted_model
-from eval.planner_suite.budget import CALLS, SECONDS, Budget, BudgetSpent
+from eval.planner_suite.budget import CALLS, SECONDS, Budget, BudgetSpent, NoPlanError
 from eval.planner_suite.budgeted_model import BudgetedWorldModel, num_chunks
 from eval.planner_suite.budgeted_planner import BudgetedPlanner
 from eval.planner_suite.sizes import SIZES, Question
@@ -223,7 +223,7 @@ def test_seconds_are_kept_to_whatever_a_call_really_takes(
 ):
     budget = Budget(SECONDS, 60.0, calls_per_second=believed)
     bench = Bench(optimizer, budget)
-    monkeypatch.setattr(budgeted_model.time, "perf_counter", lambda: bench.asked)
+    monkeypatch.setattr(budgeted_model, "now", lambda: bench.asked)
     plan = bench.ask([(3, 3)], [(7, 7)])  # a call takes a second
     assert plan.costs.isfinite().all()
     # What is believed to end in time is begun.
@@ -250,9 +250,9 @@ def test_a_planner_that_cannot_be_stopped_must_come_out_with_its_budget(monkeypa
     monkeypatch.setitem(globals(), "planner_class", lambda name: OneBatch)
     assert Bench("one", calls(4), size=50).ask([(3, 3)], [(2, 3)]).costs == 0
     text = (
-        r"A planner must have a plan within its budget of 3 calls, got none: let it "
-        r"imagine less, or derive it from `planners.search_planner.SearchPlanner` and "
-        r"yield plans from `search`."
+        r"A planner must have a plan within its budget of 3 calls, got none: give "
+        r"it more, let it imagine less, or derive it from "
+        r"`planners.search_planner.SearchPlanner` and yield plans from `search`."
     )
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(NoPlanError, match=text):
         Bench("one", calls(3), size=50).ask([(3, 3)], [(2, 3)])

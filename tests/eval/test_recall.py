@@ -135,6 +135,30 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
             recall.run_recall(cfg, words)
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["recall.paths=0"], "`recall.paths` must be at least 1, got 0"),
+        (
+            ["recall.queries=201"],
+            "`recall.queries` must be at least 1 and at most 200, got 201",
+        ),
+        (
+            ["recall.paths=9", "num_envs=4"],
+            "must leave no path alone in the last batch of `num_envs`.* got 9 and 4",
+        ),
+        (["recall.memories=[none]"], "must hold none, .* and one more, got ..none.."),
+        (["recall.memories=[anchor,ridge]"], "must hold none, to which the others"),
+    ],
+)
+def test_what_could_not_be_reported_is_refused(tmp_path, words, text):
+    words = ["suite=recall", "task=scroll_find_seen", *words, f"outputs={tmp_path}"]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = hydra.compose("eval", words)
+        with pytest.raises(ValueError, match=text):
+            recall.run_recall(cfg, words)
+
+
 def test_the_printed_table_says_what_is_won_what_is_lost_and_what_it_costs() -> None:
     table = lines([0, 1, 2])
     worse = (table["row"] == "memory") & (table["kind"] == "new_view")

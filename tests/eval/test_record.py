@@ -122,13 +122,19 @@ def test_a_run_killed_again_and_again_finishes_with_every_row_once(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("seed", [3, 99])
-def test_a_seed_is_recorded_once_and_only_if_it_belongs_to_the_run(tmp_path, seed):
+def test_only_seeds_of_the_run_are_recorded(tmp_path):
     record = started(tmp_path)
-    record.append(row(3))
-    with pytest.raises(ValueError, match=f"Seed {seed} is recorded already or not"):
-        record.append(row(seed))
+    with pytest.raises(ValueError, match="Seed 99 is not part of the run"):
+        record.append(row(99))
+    assert record.done_seeds() == ()
+
+
+def test_what_another_process_has_recorded_stands(tmp_path):
+    record = started(tmp_path)
+    record.append({**row(3), "distance": 1.0})
+    RunRecord(record.directory).append({**row(3), "distance": 2.0})
     assert record.done_seeds() == (3,)
+    assert record.rows()[0]["distance"] == 1
 
 
 @pytest.mark.parametrize(

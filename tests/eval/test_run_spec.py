@@ -84,6 +84,20 @@ def test_provenance_names_code_libraries_machine_and_command():
     json.dumps(made)
 
 
+def test_other_weights_are_another_run(tmp_path):
+    names = []
+    for text in ("x", "y", "x"):
+        (tmp_path / "denoiser").mkdir(exist_ok=True)
+        (tmp_path / "denoiser" / "model.bin").write_text(text)
+        (tmp_path / "card.json").write_text("{}")
+        made = provenance(device="cpu", weights=[tmp_path])
+        parts = {f"{tmp_path.name}/{part}" for part in ("card.json", "denoiser")}
+        assert made["weights"].keys() == parts
+        names.append(code_name(made))
+    assert names[0] == names[2] != names[1]
+    assert names[0].startswith(code_name(provenance(device="cpu")))
+
+
 def test_provenance_holds_the_state_of_others_code(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "a_strangers_module.py"

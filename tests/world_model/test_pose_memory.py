@@ -223,6 +223,14 @@ def test_beyond_the_capacity_the_oldest_places_are_forgotten():
     assert world.ask(LEFT, BACK) is not None
 
 
+def test_a_walk_finds_no_place_where_all_known_ones_were_forgotten():
+    world = World(PoseWeightsMemory, dim=4)
+    world.execute(FORWARD)
+    world.put(Odometry(-2.0, -2.0, 0.0))  # unseen, nowhere that was visited
+    world.execute(FORWARD, FORWARD, LEFT, FORWARD, FORWARD, FORWARD)
+    assert world.ask(BACK) is None
+
+
 def test_as_many_views_as_half_of_the_features_are_kept_apart():
     world = World(PoseWeightsMemory, dim=112)
     for _ in range(7):

@@ -270,6 +270,8 @@ class PoseMemory(Memory):
             num_walks: How many walks came before it.
         """
         kept = list(self._anchored(slot, num_walks))
+        if not kept:
+            return None  # all that was known by pose has been forgotten
         views = self._views(slot, [key for _, key in kept])
         logits = self.matcher(torch.stack([v for _, v in seen])[None], views[None])
         log_odds = logits[0].log_softmax(dim=-1)
