@@ -23,14 +23,15 @@ import numpy as np
 from omegaconf import DictConfig
 
 from envs.domains import (
-    GOAL_DOMAINS,
     any_domain_class,
     domain_class,
     goal_domain_class,
+    has_vectors,
 )
 from envs.recording import record_both, record_episode, record_vectors
 from envs.splits import SPLITS, episode_rng
 from world_model.errors import unknown_name
+from world_model.plugins import register_configs
 from world_model.shards import (
     ShardMeta,
     read_meta,
@@ -137,7 +138,7 @@ def collect_shard(
 
 
 def _recorder(domain: str, beside: bool) -> Callable[..., dict[str, np.ndarray]]:
-    if domain in GOAL_DOMAINS:
+    if has_vectors(domain):
         return record_vectors
     return record_both if beside else record_episode
 
@@ -188,7 +189,7 @@ def _meta(
         domain=domain,
         chunk_length=kind.chunk_length,
         provenance=provenance() | settings,
-        **(_vectors(domain) if domain in GOAL_DOMAINS else _phrases(domain)),
+        **(_vectors(domain) if has_vectors(domain) else _phrases(domain)),
     )
 
 
@@ -212,4 +213,5 @@ def _vectors(domain: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    register_configs()
     main()

@@ -161,9 +161,9 @@ def require_tour(cfg: DictConfig) -> None:
     Raises:
         ValueError: If the task has none.
     """
-    from envs.domains import GOAL_DOMAINS
+    from envs.domains import has_vectors
 
-    if cfg.task.domain in GOAL_DOMAINS:
+    if has_vectors(cfg.task.domain):
         raise ValueError(
             f"`suite={cfg.suite}` needs a task with a tour, got {cfg.task.name}: "
             "choose another task."

@@ -20,6 +20,7 @@ CONTRACTS = tuple(
         "frames",
         "odometry",
         "phrase_space",
+        "plugins",
         "policy_api",
         "provenance",
         "shards",

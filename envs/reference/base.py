@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.domains import GOAL_DOMAINS, any_domain_class
+from envs.domains import any_domain_class, has_vectors
 from envs.tasks import find_task
 from world_model.core import Chunk
 from world_model.policy_api import Observation, Policy
@@ -24,7 +24,7 @@ class ReferencePolicy(Policy):
     def __init__(self, *, domain: str, task: str) -> None:
         self.action_space: Any = any_domain_class(domain).action_space
         # Tasks of vectors are checked by their environment.
-        self.task = task if domain in GOAL_DOMAINS else find_task(task).name
+        self.task = task if has_vectors(domain) else find_task(task).name
 
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
         """Opens one episode per seed."""

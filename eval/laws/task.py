@@ -1,18 +1,20 @@
-"""The laws of tasks, tried in their domain's simulator."""
+"""The laws of tasks, and of the domains they are set in, tried in the simulator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from omegaconf import DictConfig
 
-from envs.lattice import path_to
+from envs.api import Domain
 from envs.memory_task_env import MemoryTaskEnv
 from envs.tasks import find_task
+from eval.laws import domain
 from eval.laws.example import Example
 from world_model.testing import require
 
@@ -68,10 +70,9 @@ def no_start_satisfies_the_goal(make: MakeEnv, seed: int) -> None:
 
 
 def the_goal_can_be_reached(make: MakeEnv, seed: int) -> None:
-    """The shortest way to `goal_nodes` ends with success, in the simulator's truth."""
+    """The shortest way to the goal ends with success, in the simulator's truth."""
     with _opened(make, seed) as (env, _):
-        goals = env.challenge.goal_nodes(env.domain)
-        path = path_to(env.domain, env.domain.node, goals) or []
+        path = env.challenge.path(env.domain, env.domain.node) or []
         law = "`solved` holds at the end of the shortest way, and not before"
         ends = [env.step(action)[2] for action in path]
         require(bool(ends) and ends[-1] and not any(ends[:-1]), law, ends)
@@ -85,12 +86,24 @@ def the_goal_is_one_of_its_rivals(make: MakeEnv, seed: int) -> None:
         require(goals in rivals, "`rivals` holds the true goal too", len(rivals))
 
 
+def _of_domain(law: Callable[[Domain], None]) -> Callable[[MakeEnv, int], None]:
+    """A law of domains as one of tasks: tried where an episode begins."""
+
+    @wraps(law)
+    def tried(make: MakeEnv, seed: int) -> None:
+        with _opened(make, seed) as (env, _):
+            law(env.domain)
+
+    return tried
+
+
 LAWS = (
     every_seed_gives_an_episode,
     observations_fit_their_space,
     no_start_satisfies_the_goal,
     the_goal_can_be_reached,
     the_goal_is_one_of_its_rivals,
+    *map(_of_domain, domain.LAWS),
 )
 
 

@@ -114,3 +114,19 @@ def test_what_reads_simulator_states_is_tried_elsewhere(kind, name, scroll_weigh
 
 def test_a_memory_of_ours_keeps_the_laws():
     assert broken(check("memory", "anchor")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rooms_find_seen",
+        "rooms_return_home",
+        "tabletop_restore_cubes",
+        "tabletop_shell_game",
+        "tabletop_swap_back",
+    ],
+)
+def test_our_tasks_and_their_domains_keep_the_laws(name):
+    assert not broken(check("task", name, seconds=300))

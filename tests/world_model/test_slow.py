@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.training.action_codes import ActionCodes
+from world_model.training.autoencoder import AutoencoderConfig, train_correction
 from world_model.training.clips import LatentEpisodes
 from world_model.training.loop import TrainingLoop
 from world_model.training.slow import SlowConfig, evaluate, joined, train_slow
@@ -96,3 +98,10 @@ def test_skill_is_that_of_actions_that_were_not_blocked():
     skills = evaluate(denoiser.eval(), data, codes)
     known = [math.isfinite(skills[f"skill_{a}"]) for a in range(4)]
     assert known == [True, True, True, False]
+
+
+def test_there_is_no_decoder_to_correct_where_images_are_latents(tmp_path):
+    model = FrameAutoencoder(kind="identity", latent_channels=3)
+    rule = "corrects a decoder, got autoencoder.kind=identity, which has none"
+    with pytest.raises(ValueError, match=rule):
+        train_correction(model, tmp_path, tmp_path, AutoencoderConfig())

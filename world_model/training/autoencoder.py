@@ -68,7 +68,16 @@ def fit_autoencoder(
 def train_correction(
     model: FrameAutoencoder, data: Path, output: Path, config: AutoencoderConfig
 ) -> FrameAutoencoder:
-    """Trains the decoder's correction and saves to output/autoencoder."""
+    """Trains the decoder's correction and saves to output/autoencoder.
+
+    Raises:
+        ValueError: If images are their own latents.
+    """
+    if model.identity:
+        raise ValueError(
+            "`stage=autoencoder` corrects a decoder, got autoencoder.kind=identity, "
+            "which has none to correct: leave the stage out."
+        )
     images = load_images(data, stride=1)
     rng = np.random.default_rng([config.seed, 1])
     order = rng.permutation(len(images))
