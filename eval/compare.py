@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from eval.intervals import Estimate, bootstrap_ratio, paired_bootstrap_difference
+from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
 from eval.leaderboard import incomparable, row_name
 from eval.record import RunRecord, write_atomically
 
@@ -121,17 +121,13 @@ def _line(
     gain = paired_bootstrap_difference(solved, floor, rng=np.random.default_rng(0))
     line: dict[str, Any] = {"row": row_name(record.run()), "n": len(solved)}
     line |= {"success": solved.mean(), "base_success": floor.mean()}
-    line |= _named("gain", gain) | {"only_row": wins, "only_base": losses}
+    line |= gain.columns("gain") | {"only_row": wins, "only_base": losses}
     if top is not None:
         closed = bootstrap_ratio(
             solved - floor, top - floor, rng=np.random.default_rng(0)
         )
-        line |= _named("gap_closed", closed)
+        line |= closed.columns("gap_closed")
     return line | {"p": mcnemar(wins, losses)}
-
-
-def _named(name: str, found: Estimate) -> dict[str, float | None]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def print_comparison(table: pd.DataFrame, base: str, task: str) -> None:

@@ -72,8 +72,7 @@ def _gains(pairs: list[tuple[pd.DataFrame, pd.DataFrame]]) -> dict[str, object]:
             continue
         gains = [sign * (a[name] - b[name]) for a, b in pairs]
         found = crossed_bootstrap(gains)
-        columns |= {f"{name}_gain": found.value, f"{name}_gain_low": found.low}
-        columns |= {f"{name}_gain_high": found.high}
+        columns |= found.columns(f"{name}_gain")
         columns[f"{name}_seeds"] = " ".join(f"{x.mean():+.3f}" for x in gains)
     return columns
 

@@ -27,6 +27,18 @@ class Estimate:
     low: float | None
     high: float | None
 
+    def columns(self, name: str, digits: int | None = None) -> dict[str, float | None]:
+        """As cells of a table: `name`, `name_low` and `name_high`.
+
+        Args:
+            name: Of the column.
+            digits: To round to; None leaves the numbers as they are.
+        """
+        cells = {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+        if digits is None:
+            return cells
+        return {k: None if v is None else round(v, digits) for k, v in cells.items()}
+
 
 def wilson_interval(
     successes: int, num_trials: int, *, confidence: float = 0.95

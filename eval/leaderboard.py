@@ -236,11 +236,8 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     row |= {"seeds": format_seeds(run["seeds"])}
     for name, metric in METRICS.items():
         estimate = metric.aggregate([episode[name] for episode in episodes])
-        bounds: tuple[float | None, ...] = (None, None, None)
-        if estimate is not None:
-            bounds = (estimate.value, estimate.low, estimate.high)
-        for column, value in zip(("", "_low", "_high"), bounds, strict=True):
-            row[name + column] = None if value is None else round(value, 6)
+        empty = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+        row |= empty if estimate is None else estimate.columns(name, 6)
     video = record.video()
     row |= {column: video.get(column) for column in VIDEO_COLUMNS}
     row |= {"protocol_version": run["protocol_version"], "device": made["device"]}

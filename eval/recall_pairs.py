@@ -51,7 +51,7 @@ def _lines(
         line = {**key, "row": row, "n": len(part)}
         if NONE in by_row and CEILING in by_row:
             closed = _closed(part, by_row[NONE], by_row[CEILING], distance)
-            gains = _gains(part, by_row[NONE]) | _named("gap_closed", closed)
+            gains = _gains(part, by_row[NONE]) | closed.columns("gap_closed", 4)
             yield line | {"against": NONE} | gains
         if f"{row}{WRONG}" in by_row:
             gains = _gains(part, by_row[f"{row}{WRONG}"])
@@ -68,7 +68,7 @@ def _gains(part: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
             found = paired_bootstrap_difference(
                 a.to_numpy(), b.to_numpy(), rng=_rng(), clusters=_seeds(part)
             )
-            columns |= _named(f"{name}_gain", found)
+            columns |= found.columns(f"{name}_gain", 4)
     return columns
 
 
@@ -90,8 +90,3 @@ def _seeds(part: pd.DataFrame) -> np.ndarray:
 
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def _named(name: str, found: Estimate) -> dict[str, float | None]:
-    values = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {k: None if v is None else round(v, 4) for k, v in values.items()}

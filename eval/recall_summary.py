@@ -74,18 +74,9 @@ def _lines(
                 clusters=part["seed"].to_numpy(),
                 rng=np.random.default_rng(0),
             )
-            line |= {
-                name: _rounded(estimate.value),
-                f"{name}_low": _rounded(estimate.low),
-                f"{name}_high": _rounded(estimate.high),
-            }
+            line |= estimate.columns(name, 4)
         closed = (none - means[row]) / (none - ceiling)
         yield {**line, "gap_closed": round(float(closed), 3)}
-
-
-def _rounded(value: float | None) -> float | None:
-    """Four digits; an interval that one episode cannot have stays empty."""
-    return None if value is None else round(value, 4)
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:

@@ -59,8 +59,7 @@ def _line(row: str, part: pd.DataFrame) -> dict[str, object]:
             line |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
             continue
         found = bootstrap_interval(values, rng=np.random.default_rng(0))
-        line |= {name: found.value, f"{name}_low": found.low}
-        line[f"{name}_high"] = found.high
+        line |= found.columns(name)
     return line | part[list(_COSTS)].astype(float).mean().to_dict()
 
 

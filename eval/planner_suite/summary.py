@@ -150,9 +150,7 @@ def _measure(own: pd.DataFrame, first: pd.DataFrame | None) -> dict[str, Any]:
             rng=np.random.default_rng(0),
         )
     for name, estimate in estimates.items():
-        bounds = (estimate.value, estimate.low, estimate.high)
-        for suffix, value in zip(("", "_low", "_high"), bounds, strict=True):
-            found[name + suffix] = None if value is None else round(value, 6)
+        found |= estimate.columns(name, 6)
     seeds = [int(seed) for seed in solved.index]
     return {**found, "n": len(seeds), "seeds": format_seeds(seeds)}
 
