@@ -105,7 +105,9 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
             generator=[self._generator],
             all_frames=True,
         )
-        reward = -float(self.objective(self._last_chunk(), self._goal)[0, 0, -1])
+        reward = -float(
+            self.objective(self._rollout.last_chunk(), self._goal)[0, 0, -1]
+        )
         truncated = self._rollout.num_steps >= self.max_steps
         return self._frame(), reward, False, truncated, {"chunk": self._chunk()}
 
@@ -157,14 +159,6 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         image = obs.get("goal_image")
         images = None if image is None else to_model(image)[None]
         return context, Goal((obs["instruction"],), images)
-
-    def _last_chunk(self) -> Rollout:
-        rollout = self._rollout
-        return replace(
-            rollout,
-            actions=rollout.actions[:, :, -1:],
-            latents=rollout.latents[:, :, -1:],
-        )
 
     def _chunk(self) -> np.ndarray:
         return to_env(self._rollout.decode(self._rollout.latents[0, 0, -1]))

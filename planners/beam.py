@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from planners.best import better, last_chunk
+from planners.best import better
 from planners.checks import at_least, phrases_of
 from planners.phrases import continuations, may_follow
 from planners.search_planner import SearchPlanner
@@ -69,7 +69,7 @@ class BeamPlanner(SearchPlanner):
             beam = self.world_model.extend(
                 beam.select(parents), actions, memory=memory, generator=generator
             )
-            last = last_chunk(beam)
+            last = beam.last_chunk()
             costs = self.objective(last, goal)[:, :, 0].cpu()
             whole = costs + self.action_cost * beam.num_steps
             best = better(best, beam, whole, self.objective, goal)

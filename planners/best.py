@@ -11,16 +11,6 @@ from world_model.core import Goal, Rollout
 from world_model.policy_api import Objective, Plan
 
 
-def last_chunk(rollout: Rollout) -> Rollout:
-    """The same candidates with their last imagined chunk only."""
-    return replace(
-        rollout,
-        actions=rollout.actions[:, :, -1:],
-        latents=rollout.latents[:, :, -1:],
-        recalled=rollout.recalled[:, :, -1:],
-    )
-
-
 def better(
     best: Plan | None,
     found: Rollout,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planners.best import better, last_chunk
+from planners.best import better
 from planners.checks import at_least
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
@@ -97,7 +97,7 @@ class GraphSearchPlanner(SearchPlanner):
             tree = self.world_model.extend(
                 before, actions, memory=memory, generator=generator
             )
-            costs = self.objective(last_chunk(tree), goal)[:, :, 0].cpu()
+            costs = self.objective(tree.last_chunk(), goal)[:, :, 0].cpu()
             costs = costs.masked_fill(~exists, torch.inf)
             whole = costs + self.action_cost * tree.num_steps
             whole = whole + self.unknown_cost * ~tree.recalled[:, :, -1]

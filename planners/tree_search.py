@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from planners.best import better, last_chunk
+from planners.best import better
 from planners.checks import at_least, phrases_of
 from planners.phrases import continuations, may_follow
 from planners.search_planner import SearchPlanner
@@ -109,7 +109,7 @@ class TreeSearchPlanner(SearchPlanner):
             grown = self.world_model.extend(
                 chosen.select(parents), actions, memory=memory, generator=generator
             )
-            costs = self.objective(last_chunk(grown), goal)[:, :, 0].cpu()
+            costs = self.objective(grown.last_chunk(), goal)[:, :, 0].cpu()
             whole = costs + self.action_cost * grown.num_steps
             best = better(best, grown, whole, self.objective, goal)
             yield best

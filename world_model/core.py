@@ -196,6 +196,15 @@ class Rollout:
         """T, the number of imagined chunks."""
         return self.latents.shape[2]
 
+    def last_chunk(self) -> Rollout:
+        """The same candidates with their last imagined chunk only."""
+        return replace(
+            self,
+            actions=self.actions[:, :, -1:],
+            latents=self.latents[:, :, -1:],
+            recalled=self.recalled[:, :, -1:],
+        )
+
     def select(self, index: Tensor) -> Rollout:
         """Candidates `index` (B, M) of each episode, in that order."""
         index = index.cpu()  # actions and latents may lie on different devices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import torch
 from omegaconf import DictConfig
@@ -70,13 +69,8 @@ def candidates_are_scored_alone(
 
 def chunks_are_scored_alone(objective: Objective, rollout: Rollout, goal: Goal) -> None:
     """A chunk's cost does not depend on the chunks before it."""
-    last = replace(
-        rollout,
-        actions=rollout.actions[:, :, -1:],
-        latents=rollout.latents[:, :, -1:],
-        recalled=rollout.recalled[:, :, -1:],
-    )
-    together, alone = objective(rollout, goal), objective(last, goal)
+    together = objective(rollout, goal)
+    alone = objective(rollout.last_chunk(), goal)
     same = equal(alone, together[:, :, -1:], ACROSS_LAYOUTS)
     require(same, "chunks are scored alone", "another cost of the last chunk")
 
