@@ -113,10 +113,10 @@ class MPCPolicy(Policy):
         """Plans for episodes `rows`; of what is planned, so much is due."""
         plan = self._plan(obs, rows)
         for i, row in enumerate(rows):
-            length = int(plan.lengths[i])
-            self._ahead[row] = _Ahead(plan.actions[i], length, plan.costs[i])
+            actions, length = plan.actions[i], int(plan.lengths[i])
+            self._ahead[row] = _Ahead(actions, length, plan.costs[i])
             # Nothing was planned beyond a plan's end.
-            self._num_due[row] = min(self.replan_every, max(1, length))
+            self._num_due[row] = min(self.replan_every, max(1, length), len(actions))
         self.last_plan = _spread(plan, rows, len(obs.active))
 
     def _plan(self, obs: Observation, rows: list[int]) -> Plan:
@@ -150,18 +150,14 @@ class MPCPolicy(Policy):
 
     def _executed(self, active: Sequence[int]) -> Tensor:
         """The next action of every active episode, zeros for the others."""
-        taken = {}
+        assert self.last_plan is not None
+        actions = torch.zeros_like(self.last_plan.actions[:, 0])
         for row in active:
             ahead = self._ahead[row]
             assert ahead is not None
-            taken[row], self._ahead[row] = ahead.actions[0], ahead.rest()
+            actions[row], self._ahead[row] = ahead.actions[0], ahead.rest()
             self._num_due[row] -= 1
-        return torch.stack(
-            [
-                taken.get(row, torch.zeros_like(taken[active[0]]))
-                for row in range(len(self._seeds))
-            ]
-        )
+        return actions
 
 
 @dataclass(frozen=True)
