@@ -136,15 +136,21 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
             "leave the stage out."
         )
     encoder = encoder_fingerprint(autoencoder)
+    if "context_frames" in cfg.memory:
+        raise ValueError(
+            f"`memory` must leave the model its context, got {cfg.memory.name}, which "
+            "sets `context_frames`: choose another memory."
+        )
 
     def make_memory(network: VideoDenoiser) -> Memory:
         model = latent_model(network, meta, min_change)
         return build_memory(plain(cfg.memory), model, weights, encoder)
 
     fields = plain(cfg.slow_fast)
-    config = SlowFastConfig(**fields | {"mix": ClipMix(**fields.get("mix", {}))})
+    mix = plain(cfg.slow.mix) | fields.get("mix", {})
+    config = SlowFastConfig(**fields | {"mix": ClipMix(**mix)})
     set_seed(config.seed)
-    codes = ActionCodes.of(meta, episodes)
+    codes = ActionCodes.of(meta, episodes, goals=config.mix.goal > 0)
     origin = {"memory": plain(cfg.memory), "encoder": encoder, "data": meta.provenance}
     trained = train_slow_fast(
         denoiser, make_memory, episodes, codes, output, config, origin=origin

@@ -3,6 +3,7 @@
 import contextlib
 
 import hydra
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,10 @@ from world_model.api import device_of
 from world_model.core import Chunk, Context, Goal, Rollout
 from world_model.memory.build import build_memory
 from world_model.plain import plain
+from world_model.shards import ShardMeta
 from world_model.toy import DotWorldModel
+from world_model.training.clips import LatentEpisodes
+from world_model.training.queries import ask, latent_model
 
 META = torch.device("meta")
 
@@ -138,6 +142,36 @@ def test_memories_mix_no_devices(task, name, shape):
     noise = [torch.Generator().manual_seed(i) for i in range(2)]
     rollout = model.rollout(chunk.context, actions, memory=memory, generator=noise)
     assert rollout.frames.device == META
+
+
+@pytest.mark.parametrize("name", ["retrieval", "ridge", "pose_weights", "temp_lora"])
+@pytest.mark.usefixtures("values_are_zero")
+def test_the_loop_asks_memories_where_they_are(name):
+    cfg, model, encoder = on_meta("scroll_find_seen", name)
+    meta = ShardMeta(
+        domain="scroll",
+        chunk_length=model.chunk_length,
+        phrases=model.config.phrases,
+        inverses=model.config.inverses,
+        motions=model.config.motions,
+        objects=(),
+        provenance={},
+    )
+    data = LatentEpisodes(
+        latents=torch.zeros(2, 1 + 8 * meta.chunk_length, 3, 8, 8).half(),
+        actions=np.zeros((2, 8), np.int64),
+        moved=np.ones((2, 8), bool),
+        chunk_length=meta.chunk_length,
+        inverses=np.array(meta.inverses),
+    )
+    latents = latent_model(model.denoiser, meta, 0.5)
+    folder = weights(cfg, cfg.task.domain)
+    memory = build_memory(plain(cfg.memory), latents, folder, encoder)
+    rng = np.random.default_rng(0)
+    found = ask(
+        memory, data, [0, 1], snapshots=[7], per_snapshot=2, rng=rng, device=META
+    )
+    assert found.past.device == found.recalled.device == torch.device("cpu")
 
 
 OPTIMIZERS = (

@@ -1,6 +1,7 @@
 """Goals of the arm's vocabulary are reached where their phrases were just executed."""
 
 import numpy as np
+import pytest
 import torch
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
@@ -71,3 +72,25 @@ def test_where_goals_lie_is_measured_where_they_are_reached(tmp_path):
         ("put the red cube at row 2, column 1", 0, (0.1, 0.2, 0.02)),
         ("put the blue cube at row 2, column 5", 1, (0.3, -0.2, 0.02)),
     ]
+
+
+def test_latents_are_encoded_anew_where_the_data_are_new(tmp_path):
+    goals(tmp_path)
+    (cached,) = tmp_path.glob("latents-*.pt")
+    goals(tmp_path)
+    assert list(tmp_path.glob("latents-*.pt")) == [cached]
+    made = ShardMeta("table", 1, PHRASES, (None,) * 4, ("cube",), {"revision": "new"})
+    write_meta(tmp_path, made)
+    model = FrameAutoencoder(kind="identity", latent_channels=3)
+    encode_dataset(tmp_path, model, torch.device("cpu"))
+    assert len(list(tmp_path.glob("latents-*.pt"))) == 2
+
+
+def test_vectors_have_no_mirror_image(tmp_path):
+    bounds = ((-1.0, 1.0),)
+    write_meta(tmp_path, ShardMeta("p", 1, (), (), (), {}, bounds=bounds, labels=()))
+    frames = np.zeros((1, 3, 8, 8, 3), np.uint8)
+    write_shard(tmp_path, 0, {"frames": frames, "actions": np.zeros((1, 2, 1))})
+    model = FrameAutoencoder(kind="identity", latent_channels=3)
+    with pytest.raises(ValueError, match="needs actions that are phrases, got vectors"):
+        encode_dataset(tmp_path, model, torch.device("cpu"), mirrored=True)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -115,6 +116,16 @@ def test_damaged_weights_give_one_clear_error(tiny, tmp_path, damage):
     with pytest.raises(ValueError, match=f"(?s){text}") as error:
         VideoDiffusionWorldModel.from_pretrained(tmp_path)
     assert str(tmp_path) in str(error.value)
+
+
+def test_other_words_are_embedded_as_those_it_has_learned(tiny):
+    words = [p for p in ARM.paraphrases if p.startswith("pick up")][:2]
+    config = replace(tiny.config, phrases=tuple(words), inverses=(None, None))
+    model = VideoDiffusionWorldModel(tiny.autoencoder, tiny.denoiser, config)
+    told = model.with_phrases([ARM.unseen[p][0] for p in words])
+    numbers = torch.arange(2)
+    widths = [x._code(numbers).shape[1] for x in (model, told)]
+    assert widths[0] == widths[1] == ARM.num_directions
 
 
 def test_other_words_for_the_same_actions(tiny):

@@ -13,6 +13,7 @@ from world_model.training.action_codes import ActionCodes
 from world_model.training.autoencoder import AutoencoderConfig, train_correction
 from world_model.training.clips import LatentEpisodes
 from world_model.training.loop import TrainingLoop
+from world_model.training.progress import Log
 from world_model.training.slow import SlowConfig, evaluate, joined, train_slow
 
 CONFIG = SlowConfig(
@@ -73,6 +74,50 @@ def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
     lines = (tmp_path / "b" / "slow.csv").read_text().splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("step,loss,skill_0,")
+
+
+def test_what_was_evaluated_stands_before_its_checkpoint(tmp_path, monkeypatch):
+    def killed(loop, step):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_all_at_once(tmp_path)
+    assert (tmp_path / "slow.csv").exists()
+    assert VideoDenoiser.from_pretrained(tmp_path / "denoiser")
+
+
+def train_all_at_once(folder):
+    denoiser, codes = parts()
+    config = replace(CONFIG, checkpoint_every=CONFIG.num_steps)
+    return train_slow(denoiser, episodes(), codes, folder, config)
+
+
+def test_another_learning_rate_is_not_continued(tmp_path):
+    train(tmp_path)
+    denoiser, codes = parts()
+    config = replace(CONFIG, learning_rate=1e-5, num_steps=CONFIG.num_steps + 1)
+    with pytest.raises(ValueError, match="`learning_rate` must be that of .*got 1e-05"):
+        train_slow(denoiser, episodes(), codes, tmp_path, config)
+
+
+def test_a_torn_checkpoint_pushes_no_whole_one_out(tmp_path):
+    (tmp_path / "checkpoint-0000009.tmp").mkdir()
+    train(tmp_path)
+    names = sorted(path.name for path in tmp_path.glob("checkpoint-*"))
+    assert names == ["checkpoint-0000005", "checkpoint-0000009.tmp"]
+
+
+def test_a_log_is_begun_anew_or_continued_with_the_same_columns(tmp_path):
+    path = tmp_path / "log.csv"
+    Log(path).write(step=1, loss=2.0)
+    Log(path, continues=True).write(step=2, loss=1.0)
+    assert len(path.read_text().splitlines()) == 3
+    with pytest.raises(ValueError, match="must have the columns step,loss,auroc,sec"):
+        Log(path, continues=True).write(step=3, loss=1.0, auroc=0.5)
+    Log(path).write(step=1, loss=1.0, auroc=0.5)
+    assert len(path.read_text().splitlines()) == 2
 
 
 def test_codes_of_another_size_are_refused_before_any_work(tmp_path):

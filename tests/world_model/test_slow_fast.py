@@ -10,11 +10,14 @@ import torch
 
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import VideoDiffusionWorldModel
+from world_model.memory.anchor import AnchorMemory
+from world_model.memory.composed import ComposedMemory
 from world_model.memory.paper_rule import PaperRule
 from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
+from world_model.training import slow_fast
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.export import with_denoiser
@@ -77,6 +80,7 @@ def asked(make=retrieval, data=None):
         snapshots=[8, 11],
         per_snapshot=4,
         rng=np.random.default_rng(0),
+        device=torch.device("cpu"),
     )
 
 
@@ -258,3 +262,46 @@ def test_impossible_values_are_refused():
         SlowFastConfig(reading="memry")
     with pytest.raises(ValueError, match="`batch_size` must be a multiple of"):
         SlowFastConfig(batch_size=10, groups=3)
+
+
+def anchor(network):
+    return AnchorMemory(latent_model(network, META, 0.5))
+
+
+def both(network):
+    return ComposedMemory(retrieval(network), temp_lora(network))
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "text"),
+    [
+        (retrieval, {"snapshots": (8, 13)}, "must be at most 12, .* got .8, 13."),
+        (anchor, {}, "one that answers none of the held-out questions"),
+        (both, {}, "must recall frames or give weights, got a pair that does both"),
+    ],
+)
+def test_what_cannot_be_trained_with_is_refused(tmp_path, make, options, text):
+    with pytest.raises(ValueError, match=text):
+        train(tmp_path, make, **options)
+
+
+@pytest.mark.parametrize("goal", [0.0, 0.2])
+def test_goals_that_are_not_rehearsed_are_forgotten(tmp_path, monkeypatch, goal):
+    network = fresh()
+    network.register_to_config(told_goals=True)
+    monkeypatch.setitem(globals(), "fresh", lambda: network)
+    monkeypatch.setattr(slow_fast, "evaluate", lambda *arguments: {})
+    rehearsed = replace(CONFIG.mix, goal=goal)
+    trained = train(tmp_path, num_steps=1, rehearsal=0.0, mix=rehearsed)
+    assert trained.config["told_goals"] == (goal > 0)
+
+
+def test_a_wrong_answer_is_never_of_the_own_episode():
+    queries = asked()
+    config = replace(PURE, reading="memory", wrong=1.0, from_recalled=0.0)
+    rng = np.random.default_rng(0)
+    batch, _ = question_batch(queries, config, rng)
+    for slot, target in zip(batch.clean[:, 0], batch.clean[:, -1], strict=True):
+        own = (queries.target - target).abs().sum(dim=(1, 2, 3)).argmin()
+        read = (queries.recalled - slot).abs().sum(dim=(1, 2, 3)).argmin()
+        assert not slot.any() or queries.episode[own] != queries.episode[read]

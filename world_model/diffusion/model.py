@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Iterator, Sequence
@@ -168,17 +169,14 @@ class VideoDiffusionWorldModel(WorldModel):
             ValueError: If its actions are vectors.
         """
         phrase_space_of(self.action_space, "with_phrases", instead="leave it out")
-        config = replace(self.config, phrases=tuple(phrases))
-        return VideoDiffusionWorldModel(
-            self.autoencoder,
-            self.denoiser,
-            config,
-            num_context_frames=self.num_context_frames,
-            num_sampling_steps=self.num_sampling_steps,
-            max_batch=self.max_batch,
-            precision=self.precision,
-            recall_strength=self.recall_strength,
-        )
+        assert isinstance(self._code, PhraseCode)
+        told = copy.copy(self)
+        told.config = replace(self.config, phrases=tuple(phrases))
+        told.action_space = told.config.action_space
+        # Other words are embedded as those were that the network has learned from.
+        words = self._code.vocabulary
+        told._code = PhraseCode(told.config.phrases, self.device, words)
+        return told
 
     def goal_numbers(self, goals: Sequence[str]) -> Tensor:
         """See `GoalTold.goal_numbers`.

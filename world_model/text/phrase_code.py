@@ -9,6 +9,7 @@ from torch import Tensor
 
 from world_model.text.encoder import embed_phrases
 from world_model.text.phrases import vocabulary_of
+from world_model.text.vocabulary import Vocabulary
 
 
 class PhraseCode:
@@ -19,12 +20,18 @@ class PhraseCode:
     Args:
         phrases: What each action is called.
         device: Where codes are wanted.
+        vocabulary: How texts are embedded; None for that of the phrases.
     """
 
-    def __init__(self, phrases: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self,
+        phrases: Sequence[str],
+        device: torch.device,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
         self._numbers = {text: number for number, text in enumerate(phrases)}
-        self._vocabulary = vocabulary_of(phrases)
-        self._table = embed_phrases(phrases, self._vocabulary).to(device)
+        self.vocabulary = vocabulary or vocabulary_of(phrases)
+        self._table = embed_phrases(phrases, self.vocabulary).to(device)
 
     def __call__(self, numbers: Tensor) -> Tensor:
         """Codes (..., E) of texts (...)."""
@@ -34,7 +41,7 @@ class PhraseCode:
         """Numbers (M,) of texts, new ones where they are new."""
         new = [text for text in dict.fromkeys(texts) if text not in self._numbers]
         if new:
-            codes = embed_phrases(new, self._vocabulary).to(self._table)
+            codes = embed_phrases(new, self.vocabulary).to(self._table)
             self._numbers |= {t: len(self._table) + i for i, t in enumerate(new)}
             self._table = torch.cat([self._table, codes])
         return torch.tensor([self._numbers[text] for text in texts])

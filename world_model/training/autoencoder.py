@@ -24,6 +24,9 @@ from world_model.precision import mixed_precision
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
 
+_BATCH = 256
+"""Images that are judged at once."""
+
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
@@ -99,9 +102,9 @@ def train_correction(
         schedule.step()
         optimizer.zero_grad()
         if step % 250 == 0 or step == config.num_steps - 1:
-            psnr = evaluate(model, to_model(images[held_out]))
+            psnr = evaluate(model, images[held_out], accelerator.device)
             log.write(step=step, loss=loss.item(), psnr=psnr)
-    held = to_model(images[held_out[:16]])
+    held = to_model(images[held_out[:16]]).to(accelerator.device)
     with torch.no_grad():
         pairs = torch.cat([held, model.decode(model.encode(held))])
     save_grid(to_env(pairs), output / "autoencoder.png", columns=len(held))
@@ -110,10 +113,16 @@ def train_correction(
 
 
 @torch.no_grad()
-def evaluate(model: FrameAutoencoder, images: Tensor) -> float:
-    """PSNR [dB] of reconstructions of `images` (M, C, H, W)."""
-    error = (model.decode(model.encode(images)) - images).square()
-    return 10 * math.log10(4 / float(error.mean()))
+def evaluate(
+    model: FrameAutoencoder, images: np.ndarray, device: torch.device
+) -> float:
+    """PSNR [dB] of reconstructions of `images` (M, H, W, C) uint8."""
+    total = 0.0
+    for start in range(0, len(images), _BATCH):
+        batch = to_model(images[start : start + _BATCH]).to(device)
+        error = (model.decode(model.encode(batch)) - batch).square()
+        total += float(error.mean()) * len(batch)
+    return 10 * math.log10(4 * len(images) / total)
 
 
 def _loss(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_model
-from world_model.shards import ShardMeta, read_meta, read_shards
+from world_model.shards import ShardMeta, read_meta, read_shards, write_atomically
 from world_model.text.phrases import goals_of, vocabulary_of
 from world_model.training.clips import LatentEpisodes
 
@@ -39,8 +39,8 @@ def encode_dataset(
 ) -> LatentEpisodes:
     """Encodes a whole data set once; the result is cached beside it.
 
-    The cache is keyed by the autoencoder's weights, so that a new autoencoder
-    never meets old latents.
+    The cache is keyed by the autoencoder's weights and the data set, so that a new
+    autoencoder or new data never meet old latents.
 
     Args:
         folder: Written by `python -m envs.collect`.
@@ -100,14 +100,20 @@ class _LatentCache:
                 for s in track(shards, description=f"encoding {array}")
             ]
         )
-        torch.save(latents, path)
+        write_atomically(path, lambda file: torch.save(latents, file))
         return latents
 
     def _path(self, array: str) -> Path:
-        number = len(list(self._folder.glob("shard-*.npz")))
-        parts = [fingerprint(self._autoencoder), str(number)]
+        parts = [fingerprint(self._autoencoder), self._data()]
         parts += ["mirrored"] * self._mirrored + [array] * (array != "frames")
         return self._folder / f"latents-{'-'.join(parts)}.pt"
+
+    def _data(self) -> str:
+        """Tells data sets apart without reading them."""
+        digest = hashlib.sha256((self._folder / "meta.json").read_bytes())
+        for path in sorted(self._folder.glob("shard-*.npz")):
+            digest.update(f"{path.name} {path.stat().st_size} ".encode())
+        return digest.hexdigest()[:8]
 
 
 def _numbered(
@@ -115,6 +121,11 @@ def _numbered(
 ) -> tuple[np.ndarray, Tensor | None, np.ndarray]:
     """Numbers of the actions, what vectors these are, and which undoes which."""
     actions = np.concatenate([s["actions"] for s in shards])
+    if mirrored and meta.bounds is not None:
+        raise ValueError(
+            "`slow.mirror=true` needs actions that are phrases, got vectors, of which "
+            "nobody knows how a mirror shows them: use slow.mirror=false."
+        )
     if meta.bounds is not None:  # every action has a number of its own
         vectors = torch.from_numpy(actions).flatten(0, 1)
         numbers = np.arange(len(vectors)).reshape(actions.shape[:2])
@@ -142,8 +153,8 @@ def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:
     """
     if not has_mirror(phrases):
         raise ValueError(
-            "`slow.mirror=true` needs actions whose mirror images are known, got "
-            f"{', '.join(phrases)}: use slow.mirror=false."
+            "`mirror=true` needs actions whose mirror images are known, got "
+            f"{', '.join(phrases)}: use `mirror=false` of that stage."
         )
     mirror = vocabulary_of(phrases).mirror
     return np.array([list(phrases).index(mirror.get(p, p)) for p in phrases])

@@ -44,6 +44,7 @@ class TrainingLoop:
         mixed_precision: str | None,
     ) -> None:
         self.output = output
+        self._learning_rate = learning_rate
         self._accelerator = Accelerator(
             mixed_precision=precision.mixed_precision(mixed_precision)
         )
@@ -94,19 +95,36 @@ class TrainingLoop:
     def save(self, step: int) -> None:
         """Writes a checkpoint under a new name, then drops the older ones."""
         folder = self.output / f"checkpoint-{step:07d}"
+        shutil.rmtree(folder.with_suffix(".tmp"), ignore_errors=True)  # of a kill
         self._accelerator.save_state(str(folder.with_suffix(".tmp")))
         folder.with_suffix(".tmp").rename(folder)
-        for old in sorted(self.output.glob("checkpoint-*"))[:-1]:
+        for old in self._checkpoints()[:-1]:
             shutil.rmtree(old)
 
     def resume(self) -> int:
-        """Loads the newest checkpoint, if any, and returns the step to go on from."""
-        paths = self.output.glob("checkpoint-*")
-        found = sorted(p for p in paths if p.suffix != ".tmp")
+        """Loads the newest checkpoint, if any, and returns the step to go on from.
+
+        Raises:
+            ValueError: If it was made with another learning rate, which it restores.
+        """
+        found = self._checkpoints()
         if not found:
             return 0
         self._accelerator.load_state(str(found[-1]))
+        # accelerate reads them onto the CPU.
+        self._ema.to(self._accelerator.device)
+        (rate,) = self._schedule.scheduler.base_lrs
+        if rate != self._learning_rate:
+            raise ValueError(
+                f"`learning_rate` must be that of {found[-1]}, {rate}, got "
+                f"{self._learning_rate}: name it, or choose another output=."
+            )
         return int(found[-1].name.split("-")[1])
+
+    def _checkpoints(self) -> list[Path]:
+        """Whole checkpoints, the newest one last."""
+        paths = self.output.glob("checkpoint-*")
+        return sorted(path for path in paths if path.suffix != ".tmp")
 
 
 def weighted_loss(

@@ -24,6 +24,7 @@ from world_model.training.clips import LatentEpisodes
 from world_model.training.latents import (
     encode_dataset,
     encoder_fingerprint,
+    has_mirror,
     with_noise,
 )
 from world_model.training.progress import Log
@@ -51,7 +52,7 @@ class MatcherConfig:
     learning_rate: float = 2e-3
     latent_noise: float = 0.2
     width: int = 64
-    mirror: bool = True
+    mirror: bool | None = None
     held_out: float = 0.05
     evaluate_every: int = 500
     seed: int = 0
@@ -93,7 +94,8 @@ def train_matcher(
         encode_dataset(data, autoencoder, device, beside=True), config.held_out
     )
     sets = [walks(train, meta.motions)]
-    if config.mirror:
+    mirror = has_mirror(meta.phrases) if config.mirror is None else config.mirror
+    if mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True, beside=True)
         sets.append(walks(split(mirrored, config.held_out)[0], meta.motions))
     with torch.random.fork_rng(devices=[]):

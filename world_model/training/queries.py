@@ -78,6 +78,7 @@ def ask(
     snapshots: Sequence[int],
     per_snapshot: int,
     rng: np.random.Generator,
+    device: torch.device,
 ) -> Queries:
     """Writes a memory along episodes and asks it at every snapshot.
 
@@ -89,6 +90,7 @@ def ask(
         per_snapshot: Questions per episode and snapshot; half are about chunks
             written at least `MIN_DELAY` chunks before, half about what comes later.
         rng: Draws the questions.
+        device: Where that world model is.
     """
     memory.reset(len(episodes), seeds=list(episodes))
     parts: list[Queries] = []
@@ -96,7 +98,8 @@ def ask(
         memory.write(_chunk(data, episodes, t))
         if t + 1 in snapshots:
             first = len(parts) * len(episodes)
-            parts.append(_ask_once(memory, data, episodes, t, per_snapshot, first, rng))
+            asked = (episodes, t, per_snapshot, first, rng, device)
+            parts.append(_ask_once(memory, data, *asked))
     return joined(parts)
 
 
@@ -135,6 +138,7 @@ def _ask_once(
     count: int,
     first_snapshot: int,
     rng: np.random.Generator,
+    device: torch.device,
 ) -> Queries:
     """`count` questions to each episode after chunk `written`."""
     rows = list(episodes)
@@ -148,9 +152,9 @@ def _ask_once(
         memory.read(
             Context(
                 actions=actions[:, n : n + 1, :1],
-                latents=past[:, n : n + 1],
+                latents=past[:, n : n + 1].to(device),
                 imagined=actions.new_zeros(len(rows), 1, 0),
-                root=past[:, n, -1],
+                root=past[:, n, -1].to(device),
             ),
             actions[:, n : n + 1, 1],
         )

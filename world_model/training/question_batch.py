@@ -166,12 +166,11 @@ def _read_rows(
     unit = config.batch_size // config.groups if queries.adapter else 1
     others = rng.integers(len(queries), size=len(rows) // unit)
     wrong = rng.random(len(others)) < config.wrong
-    if config.reading == "shuffled":
+    if config.reading in ("shuffled", "wrong_episode"):
         wrong[:] = True
-    if config.reading == "wrong_episode":
-        wrong[:] = True
+    if config.reading != "shuffled":
         own = queries.episode.numpy()[rows[::unit]]
-        while (same := queries.episode.numpy()[others] == own).any():
+        while (same := wrong & (queries.episode.numpy()[others] == own)).any():
             others[same] = rng.integers(len(queries), size=same.sum())
     return np.where(np.repeat(wrong, unit), np.repeat(others, unit), rows)
 

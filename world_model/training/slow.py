@@ -111,17 +111,18 @@ def train_slow(
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
     options = {name: getattr(config, name) for name in names}
     loop = TrainingLoop(denoiser, output, **options)
-    log = Log(output / "slow.csv")
+    log = Log(output / "slow.csv", continues=True)
     for step in track(range(loop.resume(), config.num_steps), "slow learning"):
         loss = loop.step(_batch(train, codes, config, step))
         done = step + 1
-        if done % config.checkpoint_every == 0 or done == config.num_steps:
-            loop.save(done)
         if done % config.evaluate_every == 0 or done == config.num_steps:
             with loop.averaged() as network:
                 skills = evaluate(network, held_out, codes)
                 network.save_pretrained(output / "denoiser")
             log.write(step=done, loss=loss, **skills)
+        # Last: a checkpoint says that all before it has been written.
+        if done % config.checkpoint_every == 0 or done == config.num_steps:
+            loop.save(done)
     return loop.finish()
 
 

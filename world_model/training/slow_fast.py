@@ -60,20 +60,31 @@ def train_slow_fast(
         origin: Names the memory and the data, as JSON; goes with the snapshots.
 
     Raises:
-        ValueError: If `output` holds snapshots of another origin.
+        ValueError: If `output` holds snapshots of another origin, episodes are too few
+            or too short, or the memory's answers cannot be trained with.
     """
+    if max(config.snapshots) > data.actions.shape[1]:
+        raise ValueError(
+            f"`slow_fast.snapshots` must be at most {data.actions.shape[1]}, the "
+            f"actions of an episode, got {list(config.snapshots)}: name others."
+        )
     train, held_out = split(data, config.held_out)
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
     folder = output / "snapshots"
     origin = {**origin, "slow_weights": digest_of(denoiser.state_dict())}
     source = Snapshots(make_memory, train, folder, config, origin=origin)
     judged = source.held_out(denoiser, held_out)
+    _check(judged)
+    # Goals that are not rehearsed are forgotten.
+    denoiser.register_to_config(
+        told_goals=denoiser.config["told_goals"] and bool(config.mix.goal)
+    )
     if judged.adapter:
         adapters.attach(denoiser, ADAPTED_LAYERS)
     loop = TrainingLoop(
         denoiser, output, **{name: getattr(config, name) for name in names}
     )
-    log = Log(output / "slow_fast.csv")
+    log = Log(output / "slow_fast.csv", continues=True)
     for step in track(range(loop.resume(), config.num_steps), "slow-fast learning"):
         rng = np.random.default_rng([config.seed, 8, step])
         batch, adapter = source.batch(step, loop.network, rng)
@@ -81,13 +92,32 @@ def train_slow_fast(
         loss = loop.step(batch, adapter)
         done = step + 1
         if done % config.evaluate_every == 0 or done == config.num_steps:
-            loop.save(done)
             with loop.averaged() as network:
                 skills = evaluate(network, held_out, codes)
                 skills |= evaluate_memory(network, judged, codes, config)
                 network.save_pretrained(output / "denoiser")
             log.write(step=done, loss=loss, **skills)
+            # Last: a checkpoint says that all before it has been written.
+            loop.save(done)
     return loop.finish()
+
+
+def _check(queries: Queries) -> None:
+    """Refuses memories that the loop cannot train with.
+
+    Raises:
+        ValueError: If one answers nothing, or with frames and weights at once.
+    """
+    if not queries.adapter and not queries.known.any():
+        raise ValueError(
+            "`memory` must recall where an action leads or give weights, got one that "
+            "answers none of the held-out questions: choose another memory."
+        )
+    if queries.adapter and queries.known.any():
+        raise ValueError(
+            "`memory` must recall frames or give weights, got a pair that does both: "
+            "train with one of them."
+        )
 
 
 @torch.no_grad()

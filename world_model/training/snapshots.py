@@ -127,6 +127,7 @@ class Snapshots:
             snapshots=config.snapshots,
             per_snapshot=config.per_snapshot,
             rng=rng,
+            device=next(network.parameters()).device,
         )
 
     def _claim(self, origin: Mapping[str, object]) -> None:
