@@ -17,7 +17,9 @@ import numpy as np
 from envs.api import Domain
 from world_model.phrase_space import Motion
 
-_LIBRARIES = ("numpy", "mujoco", "robosuite")
+_LIBRARIES = ("numpy", "scipy", "mujoco", "robosuite")
+_DRAWING = ("MUJOCO_GL", "MUJOCO_EGL_DEVICE_ID", "LIBGL_ALWAYS_SOFTWARE")
+"""What chooses who draws the images."""
 
 
 @dataclass(frozen=True)
@@ -99,4 +101,5 @@ def _machine() -> Iterator[bytes]:
     for name in _LIBRARIES:
         yield f"{name} {importlib.metadata.version(name)}".encode()
     # Images are drawn by the machine's own driver.
-    yield f"{platform.node()} {os.environ.get('MUJOCO_GL')}".encode()
+    chosen = [os.environ.get(name) for name in _DRAWING]
+    yield f"{platform.node()} {chosen}".encode()

@@ -78,6 +78,8 @@ def convert(
     )
     _check_new(target)
     known = reader.meta(source)
+    if reader.name == "shards":
+        _check_whole_chunks(known, options)
     texts = reader.phrases(source, options)
     plan = make_plan(texts, source, num_actions, is_cut=writer.name == "shards")
     meta = _meta(known, plan, options, name, _origin(source, reader, options, plan))
@@ -87,6 +89,24 @@ def convert(
         writer.write(scratch, _pieces(reader, source, options, plan, meta), meta, fps)
     print(f"{target}: {writer.name}, {time.monotonic() - start:.0f} s")
     return plan
+
+
+def _check_whole_chunks(known: ShardMeta | None, options: ReadOptions) -> None:
+    """Refuses options that would cut what is stored chunk by chunk.
+
+    Raises:
+        ValueError: If there are such options.
+    """
+    if known is not None and options.frames_per_action(known) != known.chunk_length:
+        raise ValueError(
+            f"Shards keep their {known.chunk_length} frames per action, got "
+            f"--frames-per-action {options.chunk_length}: leave it out."
+        )
+    if options.stride > 1:
+        raise ValueError(
+            f"Shards keep all their frames, got --stride {options.stride}: leave it "
+            "out."
+        )
 
 
 def _pieces(

@@ -47,15 +47,14 @@ class GoalTaskEnv(TaskEnv):
         self.tour = ()
         self.tour_states = ()
 
-    def step(
-        self, action: np.ndarray
-    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Executes one vector. The reward is 1 on success, else 0."""
-        frames = self.domain.execute(np.asarray(action))
-        self._steps += 1
-        success = self._solved()
-        truncated = not success and self._steps >= self._optimum + EXTRA_STEPS
-        return self._observe(), float(success), success, truncated, self._info(frames)
+    def execute(self, action: Any) -> np.ndarray:
+        """See `TaskEnv.execute`."""
+        return super().execute(np.asarray(action))
+
+    @property
+    def budget(self) -> int:
+        """See `TaskEnv.budget`."""
+        return self._optimum + EXTRA_STEPS
 
     @property
     def steps_left(self) -> int:

@@ -60,16 +60,6 @@ class MemoryTaskEnv(TaskEnv):
         shows_goal = self.task.shows_image or goal == "given_image"
         super().__init__(made(), split, shows_goal=shows_goal, render_mode=render_mode)
 
-    def step(
-        self, action: int | np.int64
-    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Executes one phrase. The reward is 1 on success, else 0."""
-        frames = self.execute(action)
-        self._steps += 1
-        success = self._solved()
-        truncated = not success and self._steps >= self.budget
-        return self._observe(), float(success), success, truncated, self._info(frames)
-
     def execute(self, action: int | np.int64) -> np.ndarray:
         """See `TaskEnv.execute`."""
         return self._actions.execute(self.domain, int(action)).frames
@@ -88,7 +78,7 @@ class MemoryTaskEnv(TaskEnv):
 
     @property
     def budget(self) -> int:
-        """Actions the test allows."""
+        """See `TaskEnv.budget`."""
         return self._optimum + self.task.extra_steps
 
     @property

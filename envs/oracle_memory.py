@@ -50,10 +50,24 @@ class OracleMemory(Memory):
             self.simulator.set_state(chunk.state[slot])
             node, visited = self.simulator.node, self._visited[slot]
             visited[node] = view = after[slot]
+            first = before[slot, 0]
             # States are those after actions: of the first place only the view is told.
-            origin = self._origin(node, int(chunk.actions[slot]))
-            visited.setdefault(origin, before[slot, 0])
-            self._seen[slot] = (*(self._seen[slot] or (before[slot, 0],)), view)
+            if not self._is_blocked(chunk, slot):
+                origin = self._origin(node, int(chunk.actions[slot]))
+                visited.setdefault(origin, first)
+            self._seen[slot] = (*(self._seen[slot] or (first,)), view)
+
+    def _is_blocked(self, chunk: Chunk, slot: int) -> bool:
+        """Whether a robot that travels has stayed where it was, by what it saw.
+
+        What a blocked move undoes would lead to another place, which this view does
+        not show. Views of two places differ by ten times as much as two of one.
+        """
+        before = chunk.context.frames
+        if before is None or not self.simulator.travels:
+            return False
+        change = chunk.frames[slot, -1] - before[slot, -1]
+        return bool(change.square().mean() < 0.05)
 
     def _origin(self, node: Node, action: int) -> Node:
         """Where an action that ended at `node` began; `node` itself if unclear."""

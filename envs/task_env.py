@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     tour: tuple[Transition, ...]
     tour_states: tuple[Any, ...]
     first_image: np.ndarray
+    _steps: int
 
     def __init__(
         self, domain: Any, split: str, *, shows_goal: bool, render_mode: str | None
@@ -79,11 +81,13 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         self.domain = domain
         self.split = split
         self.render_mode = render_mode
-        self.action_space = domain.action_space
+        # Its own source of random actions: domains share one space.
+        self.action_space = copy.deepcopy(domain.action_space)
         image = spaces.Box(0, 255, domain.frame_shape, np.uint8)
-        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": WORDS}
+        words = copy.deepcopy(WORDS)
+        entries: dict[str, spaces.Space[Any]] = {"image": image, "instruction": words}
         if shows_goal:
-            entries["goal_image"] = image
+            entries["goal_image"] = copy.deepcopy(image)
         self.observation_space = spaces.Dict(entries)
 
     def reset(
@@ -100,6 +104,20 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
             f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} attempts."
         )
 
+    def step(
+        self, action: Any
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Executes one action. The reward is 1 on success, else 0.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        frames = self.execute(self._checked(action))
+        self._steps += 1
+        success = self._solved()
+        truncated = not success and self._steps >= self.budget
+        return self._observe(), float(success), success, truncated, self._info(frames)
+
     def render(self) -> np.ndarray | None:
         """The present view, if `render_mode` is "rgb_array"."""
         return self.domain.render() if self.render_mode else None
@@ -112,6 +130,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         """Lets the robot act outside the test's count; its frames (F, H, W, C)."""
         frames: np.ndarray = self.domain.execute(action)
         return frames
+
+    @property
+    @abc.abstractmethod
+    def budget(self) -> int:
+        """Actions the test allows."""
 
     @property
     @abc.abstractmethod
@@ -137,6 +160,20 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     @abc.abstractmethod
     def _solved(self) -> bool:
         """Simulator truth, now."""
+
+    def _checked(self, action: Any) -> Any:
+        """The action itself, if it is one; vectors may lie beyond their bounds."""
+        space = self.action_space
+        if space.shape:
+            vector = np.asarray(action, dtype=float)
+            is_action = vector.shape == space.shape and bool(np.isfinite(vector).all())
+        else:
+            is_action = space.contains(action)
+        if not is_action:
+            raise ValueError(
+                f"`action` must be one of {space}, got {action!r}: correct the policy."
+            )
+        return action
 
     def _info(self, frames: np.ndarray) -> dict[str, Any]:
         return {"chunk": frames, "success": self._solved()}

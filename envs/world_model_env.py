@@ -153,7 +153,8 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         dtype = torch.float32 if space.shape else torch.int64
         actions = torch.zeros((1, 0, *(space.shape or ())), dtype=dtype)
         context = Context(actions=actions, frames=to_model(obs["image"])[None, None])
-        if self.world_model.privileged:
+        memory = self.memory
+        if self.world_model.privileged or (memory is not None and memory.privileged):
             state = self._start.unwrapped.domain.get_state()  # type: ignore[attr-defined]
             context = replace(context, state=(state,))
         image = obs.get("goal_image")

@@ -15,7 +15,7 @@ import numpy as np
 from envs.goal_domain import GoalDomain
 from envs.tabletop.domain import TabletopDomain, TabletopState
 from envs.tabletop.grid import CELLS, CUBE_SIZE, CUBES, Point, cell_place
-from envs.tabletop.layout import Layout
+from envs.tabletop.layout import JITTER, Layout, on_cells
 
 CUBE = CUBES[0]
 STEP = 0.12  # [m] that the hand moves along each axis, at the most
@@ -54,13 +54,16 @@ class ArmDomain(GoalDomain):
 
     def reset(self, rng: np.random.Generator) -> None:
         """See `GoalDomain.reset`."""
-        place = cell_place(CELLS[rng.integers(len(CELLS))])
-        self._table.start(Layout({CUBE: (place, 0.0)}))
+        cell = CELLS[rng.integers(len(CELLS))]
+        # Beside the middle and turned: no two episodes are the same.
+        self._table.start(Layout(on_cells(rng, {CUBE: cell})))
         self.draw_goal(rng)
 
     def draw_goal(self, rng: np.random.Generator) -> None:
-        """See `GoalDomain.draw_goal`; the middle of any cell."""
-        self._goal = cell_place(CELLS[rng.integers(len(CELLS))])
+        """See `GoalDomain.draw_goal`; near the middle of any cell."""
+        x, y = cell_place(CELLS[rng.integers(len(CELLS))])
+        dx, dy = rng.uniform(-JITTER, JITTER, size=2).tolist()
+        self._goal = (x + dx, y + dy)
 
     def execute(self, action: np.ndarray, *, render: bool = True) -> np.ndarray:
         """See `GoalDomain.execute`."""

@@ -114,6 +114,12 @@ def _episodes(path: Path) -> list[tuple[dict[str, Any], list[str]]]:
     }
     columns = [c for c in places if not c.startswith("stats/") and c != "tasks"]
     records = places[columns].sort_values("episode_index").to_dict("records")
+    missing = {row["episode_index"] for row in records} - texts.keys()
+    if missing:
+        raise ValueError(
+            f"{path} must hold the data of all its episodes, got none of "
+            f"{', '.join(map(str, sorted(missing)[:8]))}: download the missing files."
+        )
     return [(row, texts[row["episode_index"]]) for row in records]
 
 

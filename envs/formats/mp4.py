@@ -26,12 +26,19 @@ def frame_times(path: Path) -> np.ndarray:
     return (ticks - ticks[0]) * seconds
 
 
-@lru_cache(maxsize=8)
 def _ticks(path: Path) -> tuple[np.ndarray, float]:
     """Presentation times of all frames in the video's own unit, and this unit [s]."""
+    found = path.stat() if path.exists() else None
+    return _read_ticks(path, found and (found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=8)
+def _read_ticks(path: Path, state: object) -> tuple[np.ndarray, float]:
+    """`_ticks`, once for every state of the file."""
     with _opened(path) as container:
         stream = container.streams.video[0]
-        packets = [p for p in container.demux(stream) if p.size]
+        # What an edit list cuts away is in the file, but is not shown.
+        packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
         if not packets or any(p.pts is None for p in packets):
             raise ValueError(
                 f"{path} must say when each frame is shown, got a file that does not: "

@@ -48,7 +48,8 @@ class ShardsFormat(EpisodeFormat):
     def phrases(self, path: Path, options: ReadOptions) -> list[tuple[str, ...]]:
         """See `EpisodeFormat`."""
         names = read_meta(path).phrases
-        rows = [row for shard in read_shards(path) for row in shard["actions"]]
+        shards = read_shards(path, only=("actions",))
+        rows = [row for shard in shards for row in shard["actions"]]
         return [tuple(names[a] for a in row) for row in rows]
 
     def read(self, path: Path, options: ReadOptions) -> Iterator[Episode]:

@@ -160,8 +160,10 @@ def _timed(entry: Any, file: Path) -> _Action:
 def _runs(actions: list[_Action], times: np.ndarray, file: Path) -> list[list[_Action]]:
     runs: list[list[_Action]] = []
     before = -np.inf
+    # The last frame is shown as long as the others.
+    end = times[-1] + float(np.median(np.diff(times))) + GAP
     for action in actions:
-        if action.start < before - GAP or action.end > times[-1] + 2 * GAP:
+        if action.start < before - GAP or action.end > end:
             raise _refused(
                 file,
                 f"{action.text!r} from {action.start} to {action.end} s after one that "

@@ -12,7 +12,7 @@ from envs.domains import make_domain
 from envs.lattice import reachable
 from envs.reference.base import ReferencePolicy
 from envs.reference.exploration import Explorer, Hypothesis
-from envs.tasks import EXTRA_STEPS, OPTIMA, FindSeen, Guesser, find_task
+from envs.tasks import FindSeen, Guesser, find_task
 from world_model.errors import unknown_name
 from world_model.frames import to_env
 from world_model.policy_api import Observation
@@ -73,7 +73,7 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
         """See `ReferencePolicy.act_alone`.
 
         Raises:
-            ValueError: If the states are withheld.
+            ValueError: If the states are withheld, or the task says too little.
         """
         self.simulator.set_state(self.state_of(obs, index, "expert_no_memory"))
         node, steps = self.simulator.node, int(obs.steps_left[index])
@@ -90,21 +90,27 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
         self, obs: Observation, index: int, node: Node, steps: int
     ) -> Explorer:
         nodes = reachable(self.simulator, node)
-        if self.task == FindSeen.name:
+        task = find_task(self._kind)
+        if isinstance(task, FindSeen):
             hypotheses, truth = self._objects(nodes, obs.goal.instructions[index])
-        else:
-            assert obs.goal.images is not None
+        elif obs.goal.images is not None:
             image = to_env(obs.goal.images[index])
             hypotheses, truth = self._homes(nodes, image)
-        distance = steps - EXTRA_STEPS
+        else:
+            raise ValueError(
+                "`expert_no_memory` must know what can be looked for, got "
+                f"task={task.name}, which is no FindSeen and shows no image: give the "
+                "task a `guesser`, or leave this row out."
+            )
+        distance = steps - task.extra_steps
         exact = range(distance, distance + 1)
         return Explorer(
             self.simulator,
             node,
             hypotheses,
             truth,
-            distances=exact if self.reads_budget else OPTIMA,
-            extra_steps=EXTRA_STEPS,
+            distances=exact if self.reads_budget else task.optima,
+            extra_steps=task.extra_steps,
         )
 
     def _objects(

@@ -78,7 +78,7 @@ def draw_swap_back(rng: np.random.Generator) -> Layout:
     first, second, third, buffer, elsewhere = cells
     cubes = {one: first, two: second, three: third}
     moves = [(one, buffer), (two, first), (one, second), (three, elsewhere)]
-    return Layout(_on_cells(rng, cubes), _moves(moves), (one, two, three))
+    return Layout(on_cells(rng, cubes), _moves(moves), (one, two, three))
 
 
 def draw_shell_game(rng: np.random.Generator) -> Layout:
@@ -115,10 +115,10 @@ def _cubes_on_cells(
 ) -> dict[str, tuple[Point, float]]:
     cells = rng.permutation(len(START_CELLS))[: len(names)]
     chosen = {n: START_CELLS[i] for n, i in zip(names, cells, strict=True)}
-    return _on_cells(rng, chosen)
+    return on_cells(rng, chosen)
 
 
-def _on_cells(
+def on_cells(
     rng: np.random.Generator, cells: dict[str, Cell]
 ) -> dict[str, tuple[Point, float]]:
     """Places near the middles of cells."""

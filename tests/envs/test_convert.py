@@ -6,14 +6,16 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from envs.collect import collect
 from envs.convert import NAMES, convert, main
 from envs.formats.api import ReadOptions
-from envs.formats.mp4 import write_video
+from envs.formats.mp4 import frame_times, read_frames, write_video
 from envs.formats.plan import MAX_ACTIONS, make_plan
 from envs.formats.registry import FORMATS
 from world_model.shards import (
@@ -360,3 +362,49 @@ def test_help_does_not_load_heavy_packages():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"chunk_length": 2}, "keep their 4 frames per action, got --frames-per-acti"),
+        ({"stride": 2}, "keep all their frames, got --stride 2: leave it out"),
+    ],
+)
+def test_shards_are_not_cut_anew(tmp_path, options, text):
+    source, target = data_set(tmp_path / "a"), tmp_path / "b"
+    with pytest.raises(ValueError, match=text):
+        convert(source, target, options=ReadOptions(**options), target_format="hdf5")
+    assert not target.exists()
+
+
+def test_the_last_frame_is_shown_as_long_as_the_others(tmp_path):
+    times = np.linspace(0, 1.5, 5).tolist()
+    spans = zip(times[:-1], times[1:], strict=True)
+    said = [{"text": "go in", "start": a, "end": b} for a, b in spans]
+    folder = clips(tmp_path / "a", said, said, fps=8, num_frames=12)
+    convert(folder, tmp_path / "b")
+    assert read_meta(tmp_path / "b").phrases == ("go in",)
+
+
+def test_frames_that_an_edit_list_cuts_away_do_not_count(tmp_path):
+    path, grey = tmp_path / "cut.mp4", np.full((32, 32, 3), 1, np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.options = {"bf": "0"}
+        for index in range(-5, 10):  # what lies before 0 is cut away
+            frame = av.VideoFrame.from_ndarray(grey * (100 + 10 * index))
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert frame_times(path).tolist() == pytest.approx(np.arange(10) / 10)
+    seen = read_frames(path, [0, 4, 8], None)[:, 0, 0, 0]
+    assert seen.tolist() == pytest.approx([100, 140, 180], abs=3)
+
+
+def test_a_clip_that_was_replaced_is_read_anew(tmp_path):
+    path = tmp_path / "clip.mp4"
+    for count in (12, 20):
+        write_video(path, frames_of(count), 10)
+        assert len(frame_times(path)) == count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 import envs  # noqa: F401 - registers the environments
 from envs.goal_info import GoalInfo
+from envs.goal_task_env import GoalTaskEnv
 from envs.memory_task_env import MemoryTaskEnv
 from envs.phrase_scores import PhraseScores
 from eval.evaluate import run_episodes
@@ -163,8 +163,26 @@ def test_a_policy_for_gymnasium_plays_our_suite():
         assert np.array_equal(player.images, episode.frames[:-1])
 
 
-def test_the_example_of_the_documentation_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert len(blocks) == 1
-    exec(compile(blocks[0], str(DOCS), "exec"), {})
-    assert capsys.readouterr().out in ("success\n", "no success\n")
+def test_environments_do_not_share_their_random_actions():
+    one, other = (gymnasium.make("SlowFast/ScrollFindSeen-v0") for _ in range(2))
+    one.action_space.seed(0)
+    alone = [int(one.action_space.sample()) for _ in range(8)]
+    one.action_space.seed(0)
+    other.action_space.seed(7)
+    assert [int(one.action_space.sample()) for _ in range(8)] == alone
+
+
+@pytest.mark.parametrize("action", [4, -1, 0.9, np.nan])
+def test_what_is_no_action_is_refused(action):
+    env = MemoryTaskEnv("scroll", "find_seen")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=f"`action` must be one of .* got {action}"):
+        env.step(action)
+
+
+@pytest.mark.parametrize("action", [[0.0, np.nan], [0.0]])
+def test_what_is_no_vector_is_refused(action):
+    env = GoalTaskEnv("point")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="`action` must be one of Box"):
+        env.step(np.array(action))

@@ -1,7 +1,10 @@
 """The oracle hands over the truth about visited places, and nothing else."""
 
+import numpy as np
+import pytest
 import torch
 
+from envs.domains import make_domain
 from envs.memory_task_env import MemoryTaskEnv
 from envs.oracle_memory import OracleMemory
 from envs.simulator_model import SimulatorModel
@@ -48,3 +51,24 @@ def test_it_knows_every_place_of_the_tour_and_no_other():
                 assert torch.equal(reading.frames[0, action, 0], truth)
                 asked.add(end)
     assert env.tour_summary.nodes[0] in asked
+
+
+@pytest.mark.sim
+def test_a_blocked_move_tells_of_no_other_place():
+    domain = make_domain("rooms")
+    memory = OracleMemory(SimulatorModel("rooms"), domain="rooms")
+    domain.reset(np.random.default_rng(0))
+    node, first = domain.node, domain.render()
+    action = next(a for a in range(2) if domain.successor(node, a) == node)
+    memory.reset(1, seeds=(0,))
+    memory.write(
+        Chunk(
+            context=Context(torch.zeros(1, 0).long(), to_model(first)[None, None]),
+            actions=torch.tensor([action]),
+            frames=to_model(domain.execute(action))[None],
+            active=torch.tensor([True]),
+            state=(domain.get_state(),),
+        )
+    )
+    assert set(memory._visited[0]) == {node}
+    domain.close()

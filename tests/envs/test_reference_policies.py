@@ -19,7 +19,8 @@ from envs.reference.open_loop import LENGTH, LatticeEpisodes, OpenLoopPolicy, se
 from envs.reference.random_actions import RandomPolicy
 from envs.reference.reverse_log import ReverseLogPolicy
 from envs.scroll.domain import Cell, ScrollDomain
-from envs.tasks import OPTIMA, TASKS
+from envs.tasks import OPTIMA, TASKS, FindSeen, ReturnHome
+from eval.evaluate import run_episodes
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Observation
@@ -191,3 +192,24 @@ def test_the_expert_goes_straight_to_what_is_in_view(task):
                 assert len(rest) == len(path) - 1
             if terminated:
                 break
+
+
+class Near(FindSeen):
+    name = "near"
+    optima = range(2, 4)
+
+
+def test_the_expert_searches_as_far_as_a_task_of_ones_own_allows():
+    task = f"{__name__}.Near"
+    env = MemoryTaskEnv("scroll", task)
+    policy = ExpertNoMemoryPolicy(domain="scroll", task=task)
+    (episode,) = run_episodes(policy, [env], [0])
+    assert 1 <= episode.steps <= Near.optima[-1] + Near.extra_steps
+
+
+def test_the_expert_says_which_tasks_it_knows_nothing_of(monkeypatch):
+    monkeypatch.setattr("envs.reference.expert_no_memory.FindSeen", ReturnHome)
+    env = MemoryTaskEnv("scroll", "find_seen")
+    policy = ExpertNoMemoryPolicy(domain="scroll", task="find_seen")
+    with pytest.raises(ValueError, match="is no FindSeen and shows no image: give the"):
+        run_episodes(policy, [env], [0])

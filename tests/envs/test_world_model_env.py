@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401 - registers the environments
 from envs.memory_task_env import MemoryTaskEnv
+from envs.oracle_memory import OracleMemory
 from envs.simulator_model import SimulatorModel
 from envs.world_model_env import WorldModelEnv
 from world_model.core import Context, Goal
@@ -47,6 +48,8 @@ class Dots(DotWorldModel):
 
 class CountingMemory:
     """Counts how often it is read and written."""
+
+    privileged = False
 
     def __init__(self) -> None:
         self.num_reads = self.num_writes = 0
@@ -151,3 +154,11 @@ def test_impossible_arguments_are_refused():
         WorldModelEnv(
             SimulatorModel("scroll"), Darkness(), gymnasium.make("Acrobot-v1")
         )
+
+
+def test_an_oracle_is_told_where_it_is():
+    oracle = OracleMemory(SimulatorModel("scroll"), domain="scroll")
+    oracle.reset(1, seeds=(0,))
+    env = make(Dots, memory=oracle)
+    env.reset(seed=0)
+    env.step(0)
