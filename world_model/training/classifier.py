@@ -20,7 +20,7 @@ from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
-from world_model.training.slow import split
+from world_model.training.slow import SlowConfig, split
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,12 @@ def _parts(
         return parts
     assert denoiser is not None
     codes = ActionCodes.of(read_meta(data), episodes)
+    # What is judged, slow learning has never seen either.
+    rest, unseen = split(episodes, min(config.held_out, SlowConfig.held_out))
+    judged_from = len(rest.actions)
     for name, source, first, size in (
         ("imagined", train, 0, config.imagined),
-        ("imagined_held_out", held_out, count, config.imagined // 10),
+        ("imagined_held_out", unseen, judged_from, config.imagined // 10),
     ):
         made = imagine(
             denoiser,

@@ -26,7 +26,7 @@ from world_model.training.latents import (
     with_noise,
 )
 from world_model.training.progress import Log
-from world_model.training.slow import split
+from world_model.training.slow import SlowConfig, split
 
 MOVED = 0.02
 """An object that an action moved farther has been moved [m]."""
@@ -102,9 +102,13 @@ def train_position_probe(
     labels = _labels(data, len(meta.objects))
     train, held_out = split(episodes, config.held_out)
     count = len(train.actions)
-    codes = ActionCodes.of(meta, episodes)
-    judged = _judged(held_out, [x[count:] for x in labels], denoiser, codes, config)
     known = _placed(train, [x[:count] for x in labels])
+    real = _placed(held_out, [x[count:] for x in labels])
+    codes = ActionCodes.of(meta, episodes)
+    judged = {
+        "real": real,
+        "imagined": _imagined(episodes, labels, denoiser, codes, config),
+    }
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         probe = PositionProbe(
@@ -215,22 +219,24 @@ def _placed(episodes: LatentEpisodes, labels: list[Tensor]) -> Placed:
     return Placed(episodes.ends.flatten(0, 1), *(x.flatten(0, 1) for x in labels))
 
 
-def _judged(
-    held_out: LatentEpisodes,
+def _imagined(
+    episodes: LatentEpisodes,
     labels: list[Tensor],
     denoiser: VideoDenoiser,
     codes: ActionCodes,
     config: PositionProbeConfig,
-) -> dict[str, Placed]:
-    """Held-out views, real ones and what is imagined one chunk after real ones."""
+) -> Placed:
+    """What is imagined one chunk after real views that slow learning never saw."""
+    share = min(config.held_out, SlowConfig.held_out)
+    rest, unseen = split(episodes, share)
+    labels = [x[len(rest.actions) :] for x in labels]
     made = imagine(
         denoiser,
-        held_out,
+        unseen,
         codes,
         count=config.imagined,
         depth=1,
         num_steps=config.sampling_steps,
         rng=np.random.default_rng([config.seed, 5]),
     )
-    imagined = Placed(made.latents, *(x[made.episodes, made.ends] for x in labels))
-    return {"real": _placed(held_out, labels), "imagined": imagined}
+    return Placed(made.latents, *(x[made.episodes, made.ends] for x in labels))
