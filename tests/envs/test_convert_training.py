@@ -140,5 +140,5 @@ def test_only_known_phrases_have_mirror_images(data):
     ]
     for phrases in (read_meta(data).phrases, ("turn left",)):
         assert not has_mirror(phrases)
-        with pytest.raises(ValueError, match="known, got .*: use slow.mirror=false"):
+        with pytest.raises(ValueError, match="known, got .*: use `mirror=false`"):
             mirrored_actions(phrases)
