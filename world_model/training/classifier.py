@@ -165,10 +165,10 @@ def _real(episodes: LatentEpisodes, visible: Tensor, found: Tensor) -> Labelled:
 
 def _labels(data: Path, config: ClassifierConfig) -> tuple[Tensor, Tensor]:
     """Visibility in [0, 1] and whether found, (E, T + 1, O) each."""
-    shards = list(read_shards(data))
+    shards = list(read_shards(data, only=("visible", "found")))
     pixels = np.concatenate([s["visible"] for s in shards])
     found = np.concatenate([s["found"] for s in shards])
-    height, width = shards[0]["frames"].shape[2:4]
+    height, width = next(read_shards(data, only=("frames",)))["frames"].shape[2:4]
     share = pixels / (height * width * config.full_size)
     visible = torch.from_numpy(np.minimum(share, 1.0).astype(np.float32))
     return visible, torch.from_numpy(found)

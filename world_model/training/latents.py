@@ -91,13 +91,15 @@ class _LatentCache:
         path = self._path(array)
         if path.exists():
             return torch.load(path, weights_only=True)
-        shards = list(read_shards(self._folder, (array,)))
+        number = len(list(self._folder.glob("shard-*.npz")))
+        # One by one: the frames of all would fill the memory of large data sets.
+        shards = read_shards(self._folder, (array,))
         latents = torch.cat(
             [
                 _encode(
                     _seen(s[array], self._mirrored), self._autoencoder, self._device
                 )
-                for s in track(shards, description=f"encoding {array}")
+                for s in track(shards, f"encoding {array}", total=number)
             ]
         )
         write_atomically(path, lambda file: torch.save(latents, file))
