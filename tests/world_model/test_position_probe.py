@@ -70,6 +70,7 @@ def test_it_finds_the_dot_and_misses_it_where_an_untrained_model_imagines(tmp_pa
     assert float(last["real_cm"]) < 2.5  # half a pixel
     assert float(last["real_cm"]) < float(first["real_cm"])
     assert float(last["real_visible_error"]) < 0.05
+    assert float(last["real_moved_median_cm"]) < 2.5
     assert float(last["imagined_cm"]) > 2 * float(last["real_cm"])
     assert float(last["shift_moved_cm"]) == pytest.approx(100 * PIXEL, rel=1e-3)
 

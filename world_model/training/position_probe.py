@@ -89,9 +89,9 @@ def train_position_probe(
 
     position_probe.csv holds mean distances [cm] of what is read from where the objects
     are, visible ones only: `real_cm` and, after one imagined chunk, `imagined_cm`; the
-    same with `_moved` for objects that the action has moved, and `shift_moved_cm`, how
-    far that was: the error of a model that thinks nothing moves. `_visible_error` is
-    the share of wrong answers to which objects can be seen.
+    same with `_moved` for objects that the action has moved, with their medians, and
+    `shift_moved_cm`, how far that was: the error of a model that thinks nothing moves.
+    `_visible_error` is the share of wrong answers to which objects can be seen.
 
     Raises:
         ValueError: If the data set does not say where its objects are.
@@ -165,6 +165,7 @@ def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:
         found[f"{name}_visible_error"] = float(wrong.float().mean())
         found[f"{name}_cm"] = float(100 * gaps[part.visible].mean())
         found[f"{name}_moved_cm"] = float(100 * gaps[moved].mean())
+        found[f"{name}_moved_median_cm"] = float(100 * gaps[moved].median())
     found["shift_moved_cm"] = float(100 * part.shifts[moved].mean())
     return found
 
