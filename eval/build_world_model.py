@@ -9,13 +9,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from eval.make_part import make_part
+from eval.run_spec import WEIGHTS
 from world_model.api import WorldModel
 from world_model.precision import computes_in_bfloat16
 
 if TYPE_CHECKING:
     from world_model.diffusion.model import VideoDiffusionWorldModel
-
-WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
 
 
 def build_world_model(cfg: DictConfig) -> WorldModel:

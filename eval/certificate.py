@@ -29,7 +29,7 @@ from eval.intervals import (  # noqa: E402
     paired_bootstrap_difference,
     wilson_interval,
 )
-from eval.leaderboard import format_seeds, incomparable, refusals  # noqa: E402
+from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
 from eval.names import check_group_names  # noqa: E402
 from eval.record import RunRecord, write_atomically  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
@@ -159,9 +159,7 @@ def check_comparable(records: dict[str, RunRecord]) -> None:
         problems.append(f"simulator: its world model is {top['world_model']}")
     for name, record in records.items():
         run = record.run()
-        if run["task"] != top["task"]:
-            problems.append(f"{name}: its task is {run['task']}, theirs {top['task']}")
-        problems += [f"{name}: {reason}" for reason in incomparable(run, top)]
+        problems += [f"{name}: {reason}" for reason in other_question(run, top)]
     if problems:
         raise ValueError(
             "A certificate needs rows over the same episodes, got: "

@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
-from eval.leaderboard import incomparable, row_name
+from eval.leaderboard import other_question, row_name
 from eval.record import RunRecord, write_atomically
 
 
@@ -73,9 +73,7 @@ def check_paired(base: RunRecord, others: Sequence[RunRecord]) -> None:
         name, other = record.directory.name, record.run()
         if missing := len(record.remaining_seeds()):
             problems.append(f"{name}: {missing} episodes are missing")
-        if other["task"] != run["task"]:
-            problems.append(f"{name}: its task is {other['task']}, not {run['task']}")
-        problems += [f"{name}: {reason}" for reason in incomparable(other, run)]
+        problems += [f"{name}: {reason}" for reason in other_question(other, run)]
     if problems:
         raise ValueError(
             f"A paired comparison needs the same episodes, got {'; '.join(problems)}. "

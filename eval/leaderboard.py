@@ -129,6 +129,21 @@ def incomparable(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
+def other_question(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Why two rows must not be compared episode by episode.
+
+    A goal image that the task does not show makes an easier question, which a table
+    may hold under its own name.
+    """
+    reasons = []
+    if run["task"] != other["task"]:
+        reasons.append(f"its task is {run['task']}, theirs {other['task']}")
+    if _is_image_given(run) != _is_image_given(other):
+        goals = [x["config"].get("goal") for x in (run, other)]
+        reasons.append(f"its goal is {goals[0]}, theirs {goals[1]}")
+    return reasons + incomparable(run, other)
+
+
 def other_settings(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """What two rows of one planner in one world model differ in besides their memory.
 
@@ -141,7 +156,8 @@ def other_settings(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     mine, theirs = _network(run), _network(other)
     known = mine.keys() & theirs.keys()  # records of old do not name weights
     one, two = (
-        {n: x["config"].get(n) for n in names} | {"weights": {k: w[k] for k in known}}
+        {n: x["config"].get(n) for n in (*names, "objective")}
+        | {"weights": {k: w[k] for k in known}}
         for x, w in ((run, mine), (other, theirs))
     )
     return differences(one, two)
@@ -222,7 +238,21 @@ def build(results: Path) -> pd.DataFrame:
         raise ValueError(f"Not a leaderboard: {'; '.join(problems)}. {_REMEDY}")
     rows = [summarise(record) for record in records]
     rows.sort(key=_place)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    _check_names(table)
+    return table
+
+
+def _check_names(table: pd.DataFrame) -> None:
+    """Refuses two rows of one name: a reader could not tell them apart."""
+    keys = ["task", "split", "row"]
+    twice = table[table.duplicated(keys)] if len(table) else table
+    if len(twice):
+        task, split, row = twice.iloc[0][keys]
+        raise ValueError(
+            f"Rows of a leaderboard must differ in name, got two `{row}` of {task}, "
+            f"{split}, by {' and '.join(STANDARD)}: keep the task's own planner."
+        )
 
 
 def summarise(record: RunRecord) -> dict[str, Any]:

@@ -28,10 +28,16 @@ from eval.recall_pairs import NONE, pairs
 from eval.recall_paths import lengthen
 from eval.recall_queries import MOST_QUERIES, Query, draw_queries
 from eval.recall_scores import ImageScores
-from eval.recall_summary import costs, plot_costs, plot_delays, summarise
+from eval.recall_summary import WRONG, costs, plot_costs, plot_delays, summarise
 from eval.recall_table import print_recall
 from eval.record import write_atomically
-from eval.suite_run import batches, open_folder, recorded, row_config
+from eval.suite_run import (
+    batches,
+    check_rows_say,
+    open_folder,
+    recorded,
+    row_config,
+)
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.core import Context
@@ -52,11 +58,17 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     after its last whole batch of episodes.
     """
     require_tour(cfg)
+    check_rows_say(overrides, "recall.memories", chosen=False)
     _check(cfg)
     if cfg.recall.against not in (None, *cfg.recall.memories):
         raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
     configs = {row: row_config(overrides, row) for row in cfg.recall.memories}
     runs = {name: build(config) for name, config in configs.items()}
+    if not all(isinstance(parts.policy, MPCPolicy) for parts in runs.values()):
+        raise ValueError(
+            "`suite=recall` needs a planner that imagines, got "
+            f"planner={cfg.planner.name}: use planner=mpc."
+        )
     caches = {
         name: TourCache.of(config, runs[name].device)
         for name, config in configs.items()
@@ -88,6 +100,12 @@ def _check(cfg: DictConfig) -> None:
             raise ValueError(
                 f"`recall.{name}` must be at least {least}{end}, got {value}."
             )
+    horizons = list(options.horizons)
+    if not horizons or min(horizons) < 1 or len(set(horizons)) < len(horizons):
+        raise ValueError(
+            "`recall.horizons` must hold numbers of chunks, each once and at least 1, "
+            f"got {horizons}: correct it."
+        )
     if 1 < cfg.num_envs < options.paths and options.paths % cfg.num_envs == 1:
         raise ValueError(
             "`recall.paths` must leave no path alone in the last batch of `num_envs`, "
@@ -182,7 +200,7 @@ def _imagine(
         # Slot b answers the queries of episode b + 1, under that episode's noise.
         others = queries[1:] + queries[:1], seeds[1:] + seeds[:1]
         shifted = _open_loop(policy, *others)
-        out[f"{name}, wrong_episode", OPEN_LOOP] = shifted.roll(1, dims=0)
+        out[name + WRONG, OPEN_LOOP] = shifted.roll(1, dims=0)
     return out
 
 

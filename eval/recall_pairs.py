@@ -13,9 +13,8 @@ from eval.intervals import (
     bootstrap_ratio,
     paired_bootstrap_difference,
 )
-from eval.recall_summary import distance_of, groups
+from eval.recall_summary import WRONG, distance_of, groups
 
-WRONG = ", wrong_episode"
 NONE, CEILING, FROZEN = "none", "ceiling", "frozen"
 _QUESTION = ["seed", "query"]
 

@@ -14,6 +14,8 @@ from eval.recall_queries import NEW_VIEW, nearest_delay
 
 METRICS = ("lpips", "psnr", "ssim", "src", "mse")
 REVISIT = "revisit"
+WRONG = ", wrong_episode"
+"""What the names of control rows end with."""
 _KEYS = ["mode", "poses", "kind", "delay", "horizon"]
 
 
@@ -89,7 +91,7 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
     distance = distance_of(table)
     last = table[(table["horizon"] == table["horizon"].max())]
     last = last[(last["mode"] == "open_loop") & last["bytes"].notna()]
-    last = last[~last["row"].str.contains("wrong_episode")]
+    last = last[~last["row"].str.endswith(WRONG)]
     kinds = last["kind"].where(last["kind"] == NEW_VIEW, REVISIT)
     found = last.pivot_table(distance, "row", kinds, sort=False)
     names = ["write_seconds", "bytes", "episode_bytes"]
@@ -105,7 +107,7 @@ def plot_delays(table: pd.DataFrame, path: Path) -> None:
 
     shown = table[(table["mode"] == "open_loop") & (table["poses"] == "exact")]
     shown = shown[(shown["kind"] != NEW_VIEW) & (shown["row"] != "frozen")]
-    shown = shown[~shown["row"].str.contains("wrong_episode")]
+    shown = shown[~shown["row"].str.endswith(WRONG)]
     near = [nearest_delay(int(d)) for d in shown["delay"]]
     grid = sns.relplot(
         shown.assign(delay=near).reset_index(drop=True),

@@ -106,8 +106,10 @@ def _paired(
     names = [paired] if isinstance(paired, str) else list(paired)
     if "planner" not in cfg.planner or cfg.world_model.name == "simulator":
         names = []
-    others = [name for name in names if name != cfg.memory.name]
-    return [*(other_memory(overrides, name) for name in others), (cfg, overrides)]
+    others = [other_memory(overrides, name) for name in names]
+    # The run's own memory with the same options would be the same run.
+    kept = [(other, words) for other, words in others if other.memory != cfg.memory]
+    return [*kept, (cfg, overrides)]
 
 
 def _report(sessions: list[Session]) -> None:

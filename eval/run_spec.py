@@ -18,6 +18,8 @@ PROTOCOL_VERSION = "1"
 """Raised whenever a change makes old rows incomparable with new ones."""
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = Path(__file__).parents[1] / "world_model" / "weights"
+"""A folder per domain: what ships."""
 
 
 @dataclass(frozen=True)
@@ -125,21 +127,30 @@ def provenance(
         made["plugins"] = plugin_code(config)
     if weights:
         made["weights"] = {
-            f"{folder.name}/{part}": digest
+            f"{_name_of(folder)}/{part}": digest
             for folder in sorted(weights)
             for part, digest in weights_digests(folder).items()
         }
     return made
 
 
+def _name_of(folder: Path) -> str:
+    """What ships by its domain, wherever the checkout is; other weights as named."""
+    return folder.name if folder.parent == WEIGHTS else str(folder)
+
+
 def weights_digests(folder: Path) -> dict[str, str]:
-    """A digest of each part of a folder of weights, e.g. of its `denoiser`."""
+    """A digest of each part of weights, e.g. of the `denoiser` in their folder.
+
+    Those of a world model of one's own may be a single file.
+    """
     found = {}
-    for part in sorted(folder.glob("*")):
+    root = folder.parent if folder.is_file() else folder
+    for part in [folder] if folder.is_file() else sorted(folder.glob("*")):
         digest = hashlib.sha256()
         for path in sorted(part.rglob("*")) if part.is_dir() else [part]:
             if path.is_file():
-                digest.update(f"{path.relative_to(folder)} ".encode())
+                digest.update(f"{path.relative_to(root)} ".encode())
                 digest.update(path.read_bytes())
         found[part.name] = digest.hexdigest()[:12]
     return found

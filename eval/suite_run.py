@@ -28,6 +28,27 @@ def row_config(overrides: Sequence[str], row: str) -> DictConfig:
     return hydra.compose("eval", [*other_memory(overrides, name)[1], *changed])
 
 
+def check_rows_say(overrides: Sequence[str], option: str, *, chosen: bool) -> None:
+    """Refuses options of a memory that no row would heed.
+
+    Args:
+        overrides: The command line.
+        option: Where the suite's rows are named, e.g. "recall.memories".
+        chosen: Whether `memory=...` itself is one of them.
+
+    Raises:
+        ValueError: If there are any.
+    """
+    keys = ("memory.", "memory@") if chosen else ("memory=", "memory.", "memory@")
+    for override in overrides:
+        if override.lstrip("+~").startswith(keys):
+            raise ValueError(
+                f"The rows of this suite are those of `{option}`, got {override}, "
+                "which none of them would heed: say it there, e.g. "
+                f"'{option}=[none,\"temp_lora memory.rank=4\"]'."
+            )
+
+
 def batches(first_seed: int, number: int, size: int) -> list[list[int]]:
     """Seeds `first_seed` ... in groups that run in lockstep."""
     seeds = list(range(first_seed, first_seed + number))

@@ -20,8 +20,14 @@ from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
 from eval.record import write_atomically
-from eval.run_spec import slug
-from eval.suite_run import batches, open_folder, recorded, row_config
+from eval.run_spec import config_digest, slug
+from eval.suite_run import (
+    batches,
+    check_rows_say,
+    open_folder,
+    recorded,
+    row_config,
+)
 from eval.video_file import side_by_side, write_mp4
 from world_model.whole_file import whole_file
 
@@ -40,12 +46,15 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
             cannot generate.
     """
     require_tour(cfg)
+    check_rows_say(overrides, "generate.memories", chosen=True)
     least = domain_class(cfg.task.domain).chunk_length
     if cfg.frames < least:
         raise ValueError(
             f"`frames` must be at least {least}, those of one action, got {cfg.frames}."
         )
     rows = list(dict.fromkeys(cfg.generate.memories))
+    if not rows:
+        raise ValueError("`generate.memories` must name a memory, got none: add one.")
     configs = {row: row_config(overrides, row) for row in rows}
     runs = {row: build(config) for row, config in configs.items()}
     for parts in runs.values():
@@ -113,7 +122,8 @@ def _record(
 
 
 def _video_path(folder: Path, row: str) -> Path:
-    return folder / f"{slug(row)}.npz"
+    # Names are cut: long rows may differ at their ends only.
+    return folder / f"{slug(row)}-{config_digest({'row': row})}.npz"
 
 
 def _report(folder: Path, rows: list[str]) -> None:

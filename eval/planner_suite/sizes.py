@@ -61,7 +61,8 @@ def exhaustive(question: Question) -> Options:
         if total > question.chunks:
             break
         depth += 1
-    return {"depth": depth, "limit": max(1, question.chunks)}
+    # Less than a level: the budget cuts it, not the search's own limit.
+    return {"depth": depth, "limit": max(question.num_actions, question.chunks)}
 
 
 def beam(question: Question) -> Options:

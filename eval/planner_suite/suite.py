@@ -77,8 +77,14 @@ class PlannerSuite:
         self._grid = Grid(cfg, overrides)
         self.rows = self._grid.rows
         # What the standard planner cannot be made with, no row can.
-        parts = [build(config) for config in self._grid.standards.values()]
-        self.folder = self._open_folder(parts[0].device or "cpu", overrides)
+        parts = {name: build(cfg) for name, cfg in self._grid.standards.items()}
+        # Now: the code may be edited while this runs.
+        self._tours = {
+            name: TourCache.of(self._grid.standards[name], made.device)
+            for name, made in parts.items()
+        }
+        device = next(iter(parts.values())).device or "cpu"
+        self.folder = self._open_folder(device, overrides)
 
     def run(self) -> Failures:
         """Runs what the files do not hold yet; returns why rows have failed."""
@@ -112,7 +118,7 @@ class PlannerSuite:
         row = self._with_speed(row)
         cfg = self._grid.config_of(row)
         parts = build(cfg, row.budget)
-        tours = TourCache.of(cfg, parts.device)
+        tours = self._tours[row.world_model]
         envs = [parts.make_env() for _ in range(max(map(len, groups)))]
         try:
             for seeds in groups:

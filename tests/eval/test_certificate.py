@@ -64,6 +64,7 @@ def test_it_holds_if_ceiling_and_margins_do(tmp_path, simulator, floor, holds):
         ({"seeds": tuple(range(1, 21))}, "its seeds are 1-20, theirs 0-19"),
         ({"split": "test"}, "its split is test, theirs val"),
         ({"task": "scroll_return_home"}, "its task is scroll_return_home, theirs"),
+        ({"config": {"goal": "given_image"}}, "its goal is given_image, theirs"),
     ],
 )
 def test_rows_of_other_episodes_are_refused(tmp_path, changes, reason):

@@ -73,17 +73,20 @@ def test_the_main_command_leaves_two_records_and_a_video(finished):
 
 def test_several_memories_stand_side_by_side(run, scroll_weights, tmp_path, capsys):
     arguments = ["task=scroll_find_seen", "memory=retrieval", "episodes=1"]
-    beside = ["paired=[none,anchor]", f"outputs={tmp_path}"]
+    # The run's own memory, too, for it has another option there.
+    arguments.append("memory.max_distance=0.3")
+    beside = ["paired=[none,anchor,retrieval]", f"outputs={tmp_path}"]
     weights = f"world_model.weights={scroll_weights}"
     assert run(*arguments, *beside, weights, "planner.planner.width=2") is None
     records = [RunRecord(path) for path in tmp_path.glob("[!.]*")]
-    assert {r.run()["memory"] for r in records} == {"none", "anchor", "retrieval"}
+    made = sorted(r.run()["memory"] for r in records)
+    assert made == ["anchor", "none", "retrieval", "retrieval"]
     (picture,) = tmp_path.glob("*-retrieval-*/side-by-side-0.gif")
-    columns, pixels, gap = 4, 8, 2
+    columns, pixels, gap = 5, 8, 2
     with Image.open(picture) as image:
         assert image.width == SCALE * (columns * pixels + (columns - 1) * gap)
     said = capsys.readouterr().out.replace("\n", "")
-    assert "'paired=[none,anchor]'" in said
+    assert "'paired=[none,anchor,retrieval]'" in said
 
 
 def test_a_pair_of_memories_has_a_row_of_its_own(run, scroll_weights, tmp_path):

@@ -91,7 +91,7 @@ def test_other_episodes_and_unfinished_runs_are_refused(tmp_path):
     text = str(error.value)
     assert "anchor: 3 episodes are missing" in text
     assert "window: its seeds are 5-14, theirs 0-9" in text
-    assert "oracle: its task is ReturnHome-v0, not FindSeen-v0" in text
+    assert "oracle: its task is ReturnHome-v0, theirs FindSeen-v0" in text
     assert "Run what is missing with the same task, split, episodes" in text
 
 

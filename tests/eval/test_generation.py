@@ -13,6 +13,7 @@ from envs.memory_task_env import MemoryTaskEnv
 from eval import suite_run
 from eval.generation.long_walk import MIN_DELAY, LongWalk, drive
 from eval.generation.scores import SCORES, generation_scores
+from eval.generation.suite import _video_path
 from eval.generation.summary import print_generation, summarise
 from eval.recall_scores import MAX_PSNR
 
@@ -132,6 +133,25 @@ def test_a_run_is_recorded_once_however_often_it_is_started(
         table[same].sort_values(same[:2], ignore_index=True),
         again[same].sort_values(same[:2], ignore_index=True),
     )
+
+
+def test_long_rows_that_differ_at_their_ends_have_videos_of_their_own(tmp_path):
+    row = "temp_lora memory.learning_rate=0.001 memory.num_steps=8 memory.rank="
+    paths = {_video_path(tmp_path, row + rank) for rank in "48"}
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("generate.memories=[]", "`generate.memories` must name a memory, got none"),
+        ("memory.rank=4", "those of `generate.memories`, got memory.rank=4, which"),
+    ],
+)
+def test_options_that_no_row_would_heed_are_refused(run, tmp_path, words, text):
+    suite = ("suite=generate", "task=scroll_find_seen", f"outputs={tmp_path}")
+    assert text in run(*suite, words)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", [("memory=oracle",), ("planner=random",)])

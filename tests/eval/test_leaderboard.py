@@ -102,6 +102,26 @@ def test_what_else_differs_is_said(tmp_path, capsys):
     )
 
 
+def test_another_objective_is_said(tmp_path, capsys):
+    results = tmp_path / "results"
+    for memory, weight in (("none", 1), ("same", 1), ("other", 5)):
+        config = settings(1) | {"objective": {"visibility_weight": weight}}
+        promote(run(tmp_path, memory=memory, config=config), results)
+        said = capsys.readouterr().out
+        assert ("objective.visibility_weight is 1 there, 5 here" in said) == (
+            memory == "other"
+        )
+
+
+def test_two_rows_of_one_name_make_no_table(tmp_path):
+    results = tmp_path / "results"
+    for planner in ("mpc", "mpc_table"):
+        promote(run(tmp_path, planner=planner), results)
+    rule = "must differ in name, got two `none` of FindSeen-v0, val"
+    with pytest.raises(ValueError, match=rule):
+        build(results)
+
+
 def settings(num_sampling_steps):
     return {
         "planner": {"name": "mpc"},

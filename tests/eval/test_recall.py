@@ -149,6 +149,12 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
         ),
         (["recall.memories=[none]"], "must hold none, .* and one more, got ..none.."),
         (["recall.memories=[anchor,ridge]"], "must hold none, to which the others"),
+        (["recall.horizons=[0,2]"], "`recall.horizons` must hold .* got .0, 2."),
+        (["recall.horizons=[1,1]"], "each once and at least 1, got .1, 1."),
+        (["recall.horizons=[]"], "each once and at least 1, got ..: correct it"),
+        (["planner=random"], "needs a planner that imagines, got planner=random"),
+        (["memory=anchor"], "those of `recall.memories`, got memory=anchor, which"),
+        (["memory.rank=4"], "got memory.rank=4, which none of them would heed: say"),
     ],
 )
 def test_what_could_not_be_reported_is_refused(tmp_path, words, text):
@@ -210,7 +216,8 @@ def test_controls_stand_beside_every_mode() -> None:
 
 
 def test_costs_name_what_a_memory_takes_and_gives() -> None:
-    spent = costs(lines([0, 1])).set_index("row")
+    control = lines([0, 1]).replace({"row": {"memory": "memory, wrong_episode"}})
+    spent = costs(pd.concat([lines([0, 1]), control])).set_index("row")
     assert list(spent.index) == ["memory"]
     assert spent.loc["memory"].to_dict() == {
         "write_seconds": 0.1,
@@ -219,6 +226,12 @@ def test_costs_name_what_a_memory_takes_and_gives() -> None:
         "lpips_revisit": 0.2,
         "lpips_new_view": 0.2,
     }
+
+
+def test_an_arm_whose_weights_lie_in_wrong_episode_is_no_control() -> None:
+    arm = "temp_lora world_model.weights=arms/wrong_episode-0/weights"
+    spent = costs(lines([0, 1]).replace({"row": {"memory": arm}}))
+    assert list(spent["row"]) == [arm]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.run_spec import RunSpec, canonical_json, code_name, provenance, slug
+from eval.run_spec import (
+    WEIGHTS,
+    RunSpec,
+    canonical_json,
+    code_name,
+    provenance,
+    slug,
+    weights_digests,
+)
 
 SPEC = RunSpec(
     config={"planner": {"horizon": 4}, "seed": 0},
@@ -91,11 +99,28 @@ def test_other_weights_are_another_run(tmp_path):
         (tmp_path / "denoiser" / "model.bin").write_text(text)
         (tmp_path / "card.json").write_text("{}")
         made = provenance(device="cpu", weights=[tmp_path])
-        parts = {f"{tmp_path.name}/{part}" for part in ("card.json", "denoiser")}
+        parts = {f"{tmp_path}/{part}" for part in ("card.json", "denoiser")}
         assert made["weights"].keys() == parts
         names.append(code_name(made))
     assert names[0] == names[2] != names[1]
     assert names[0].startswith(code_name(provenance(device="cpu")))
+
+
+def test_weights_of_several_folders_stand_beside_each_other(tmp_path):
+    folders = [tmp_path / arm / "weights" for arm in ("memory-0", "none-0")]
+    for folder in folders:
+        (folder / "denoiser").mkdir(parents=True)
+        (folder / "denoiser" / "model.bin").write_text(str(folder))
+    made = provenance(device="cpu", weights=folders)
+    assert made["weights"].keys() == {f"{folder}/denoiser" for folder in folders}
+    assert len(set(made["weights"].values())) == 2
+
+
+def test_what_ships_is_named_by_its_domain_and_a_file_by_itself(tmp_path):
+    made = provenance(device="cpu", weights=[WEIGHTS / "scroll"])
+    assert "scroll/denoiser" in made["weights"]
+    (tmp_path / "model.pt").write_text("x")
+    assert list(weights_digests(tmp_path / "model.pt")) == ["model.pt"]
 
 
 def test_provenance_holds_the_state_of_others_code(tmp_path, monkeypatch):
