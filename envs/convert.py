@@ -78,11 +78,18 @@ def convert(
     )
     _check_new(target)
     known = reader.meta(source)
-    if reader.name == "shards":
-        _check_whole_chunks(known, options)
+    _check_options(reader, known, options)
+    if num_actions and writer.name != "shards":
+        raise ValueError(
+            f"`--actions` is for shards, got a target of format {writer.name}, which "
+            "keeps whole episodes: leave it out."
+        )
     texts = reader.phrases(source, options)
     plan = make_plan(texts, source, num_actions, is_cut=writer.name == "shards")
-    meta = _meta(known, plan, options, name, _origin(source, reader, options, plan))
+    origin = _origin(source, reader, options, plan)
+    meta = _meta(known, plan, options, name, origin)
+    if known is not None and _cuts_otherwise(reader, known, options):
+        meta = replace(meta, motions=None)
     print(plan)
     start = time.monotonic()
     with _whole(target) as scratch:
@@ -91,22 +98,29 @@ def convert(
     return plan
 
 
-def _check_whole_chunks(known: ShardMeta | None, options: ReadOptions) -> None:
-    """Refuses options that would cut what is stored chunk by chunk.
+def _check_options(
+    reader: EpisodeFormat, known: ShardMeta | None, options: ReadOptions
+) -> None:
+    """Refuses options that the source's format would ignore or be corrupted by.
 
     Raises:
         ValueError: If there are such options.
     """
-    if known is not None and options.frames_per_action(known) != known.chunk_length:
+    length = options.frames_per_action(known)
+    if reader.name == "shards" and known and length != known.chunk_length:
         raise ValueError(
             f"Shards keep their {known.chunk_length} frames per action, got "
             f"--frames-per-action {options.chunk_length}: leave it out."
         )
-    if options.stride > 1:
-        raise ValueError(
-            f"Shards keep all their frames, got --stride {options.stride}: leave it "
-            "out."
-        )
+    if reader.streams:
+        return
+    stride = options.stride if options.stride > 1 else None
+    for name, value in (("--stride", stride), ("--camera", options.camera)):
+        if value is not None:
+            raise ValueError(
+                f"`{name}` is for lerobot and hdf5, got {value} for a source of format "
+                f"{reader.name}: leave it out."
+            )
 
 
 def _pieces(
@@ -206,6 +220,14 @@ def _meta(
         labels=_kept_labels(known, options),
         provenance=made,
     )
+
+
+def _cuts_otherwise(
+    reader: EpisodeFormat, known: ShardMeta, options: ReadOptions
+) -> bool:
+    """Whether actions become longer or shorter than they were recorded."""
+    length = options.frames_per_action(known) * options.stride
+    return reader.streams and length != known.chunk_length
 
 
 def _kept_labels(known: ShardMeta, options: ReadOptions) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.api import Transition
+from envs.checked_action import checked_action
 from envs.splits import episode_rng
 from envs.words_space import WORDS
 from world_model.errors import unknown_name
@@ -112,7 +113,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         Raises:
             ValueError: If it is none.
         """
-        frames = self.execute(self._checked(action))
+        frames = self.execute(checked_action(self.action_space, action))
         self._steps += 1
         success = self._solved()
         truncated = not success and self._steps >= self.budget
@@ -160,20 +161,6 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     @abc.abstractmethod
     def _solved(self) -> bool:
         """Simulator truth, now."""
-
-    def _checked(self, action: Any) -> Any:
-        """The action itself, if it is one; vectors may lie beyond their bounds."""
-        space = self.action_space
-        if space.shape:
-            vector = np.asarray(action, dtype=float)
-            is_action = vector.shape == space.shape and bool(np.isfinite(vector).all())
-        else:
-            is_action = space.contains(action)
-        if not is_action:
-            raise ValueError(
-                f"`action` must be one of {space}, got {action!r}: correct the policy."
-            )
-        return action
 
     def _info(self, frames: np.ndarray) -> dict[str, Any]:
         return {"chunk": frames, "success": self._solved()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from envs.checked_action import checked_action
 from world_model.api import Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.frames import to_env, to_model
@@ -72,8 +74,9 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         self.memory = memory
         self.max_steps = max_steps
         self.render_mode = render_mode
-        self.action_space = world_model.action_space
-        self.observation_space = start.observation_space["image"]
+        # Its own sources of random actions and observations.
+        self.action_space = copy.deepcopy(world_model.action_space)
+        self.observation_space = copy.deepcopy(start.observation_space["image"])
         self._start = start
 
     def reset(
@@ -97,7 +100,12 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
 
     @torch.no_grad()
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Imagines one chunk."""
+        """Imagines one chunk.
+
+        Raises:
+            ValueError: If the action is none.
+        """
+        action = checked_action(self.action_space, action)
         self._rollout = self.world_model.extend(
             self._rollout,
             torch.as_tensor(np.asarray(action))[None, None],

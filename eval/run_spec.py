@@ -13,6 +13,7 @@ from typing import Any
 
 from eval.plugin_code import plugin_code
 from world_model.provenance import provenance as surroundings
+from world_model.provenance import weights_digests
 
 PROTOCOL_VERSION = "1"
 """Raised whenever a change makes old rows incomparable with new ones."""
@@ -137,20 +138,3 @@ def provenance(
 def _name_of(folder: Path) -> str:
     """What ships by its domain, wherever the checkout is; other weights as named."""
     return folder.name if folder.parent == WEIGHTS else str(folder)
-
-
-def weights_digests(folder: Path) -> dict[str, str]:
-    """A digest of each part of weights, e.g. of the `denoiser` in their folder.
-
-    Those of a world model of one's own may be a single file.
-    """
-    found = {}
-    root = folder.parent if folder.is_file() else folder
-    for part in [folder] if folder.is_file() else sorted(folder.glob("*")):
-        digest = hashlib.sha256()
-        for path in sorted(part.rglob("*")) if part.is_dir() else [part]:
-            if path.is_file():
-                digest.update(f"{path.relative_to(root)} ".encode())
-                digest.update(path.read_bytes())
-        found[part.name] = digest.hexdigest()[:12]
-    return found

@@ -15,11 +15,11 @@ from envs.task_env import TaskEnv
 from eval.build_world_model import weights
 from eval.evaluate import Episode, watch_tours
 from eval.plugin_code import plugin_code
-from eval.run_spec import canonical_json, weights_digests
+from eval.run_spec import canonical_json
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
 from world_model.policy_api import Policy
-from world_model.provenance import code_state
+from world_model.provenance import code_state, weights_digests
 from world_model.shards import write_atomically
 
 

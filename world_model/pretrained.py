@@ -12,6 +12,33 @@ from diffusers import ModelMixin
 Net = TypeVar("Net", bound=ModelMixin)
 
 
+def load_trained(net: type[Net], folder: Path, *, name: str, stage: str) -> Net:
+    """The net in a folder, in single precision; nothing is downloaded.
+
+    Args:
+        net: Its class.
+        folder: Where `stage` saved it.
+        name: What it is called.
+        stage: The training stage that makes one.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    # diffusers would look for a missing folder on the internet.
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"`{name}` must be a folder with a trained {name}, got "
+            f"{folder}: {_remedy(stage)}."
+        )
+    try:
+        return net.from_pretrained(folder, local_files_only=True).float().eval()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The {name} in {folder} must be readable, got {error}: {_remedy(stage)}."
+        ) from error
+
+
 def load_checked(
     net: type[Net],
     folder: Path,
@@ -33,27 +60,19 @@ def load_checked(
         FileNotFoundError: If there is none.
         ValueError: If it is damaged or its configuration says something else.
     """
-    remedy = f"train one with `python -m world_model.train stage={stage}`"
-    # diffusers would look for a missing folder on the internet.
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(
-            f"`{stage}` must be a folder with a trained {stage}, got {folder}: "
-            f"{remedy}."
-        )
-    try:
-        loaded = net.from_pretrained(folder, local_files_only=True).float().eval()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The {stage} in {folder} must be readable, got {error}: {remedy}."
-        ) from error
+    loaded = load_trained(net, folder, name=stage, stage=stage)
     for name, value in wanted.items():
         asked, found = _plain(value), _plain(loaded.config[name])
         if found != asked:
             raise ValueError(
                 f"The {stage} in {folder} must have the world model's {name} {asked}, "
-                f"got {found}: {remedy}."
+                f"got {found}: {_remedy(stage)}."
             )
     return loaded.to(device)
+
+
+def _remedy(stage: str) -> str:
+    return f"train one with `python -m world_model.train stage={stage}`"
 
 
 def _plain(value: Any) -> Any:

@@ -51,6 +51,23 @@ def provenance(*, device: str = "cpu") -> dict[str, Any]:
     }
 
 
+def weights_digests(folder: Path) -> dict[str, str]:
+    """A digest of each part of weights, e.g. of the `denoiser` in their folder.
+
+    Those of a world model of one's own may be a single file.
+    """
+    found = {}
+    root = folder.parent if folder.is_file() else folder
+    for part in [folder] if folder.is_file() else sorted(folder.glob("*")):
+        digest = hashlib.sha256()
+        for path in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            if path.is_file():
+                digest.update(f"{path.relative_to(root)} ".encode())
+                digest.update(path.read_bytes())
+        found[part.name] = digest.hexdigest()[:12]
+    return found
+
+
 def code_state(root: Path = PROJECT_ROOT) -> dict[str, Any]:
     """The git revision of the code and whether it was changed since.
 

@@ -16,6 +16,7 @@ checkpoint, the others begin again. Several stages run one after the other:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
@@ -23,6 +24,10 @@ from omegaconf import DictConfig
 from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.plugins import register_configs
+
+if TYPE_CHECKING:  # importing them takes time: `--help` answers at once
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.diffusion.denoiser import VideoDenoiser
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -55,6 +60,21 @@ def main(cfg: DictConfig) -> None:
     print(f"results: {output}")
 
 
+def _trained_autoencoder(folder: Path) -> FrameAutoencoder:
+    from world_model.diffusion.autoencoder import FrameAutoencoder
+    from world_model.pretrained import load_trained
+
+    path = folder / "autoencoder"
+    return load_trained(FrameAutoencoder, path, name="autoencoder", stage="fit")
+
+
+def _trained_denoiser(folder: Path) -> VideoDenoiser:
+    from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.pretrained import load_trained
+
+    return load_trained(VideoDenoiser, folder, name="denoiser", stage="slow")
+
+
 def _fit(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.autoencoder import AutoencoderConfig, fit_autoencoder
@@ -65,10 +85,9 @@ def _fit(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 def _autoencoder(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.autoencoder import AutoencoderConfig, train_correction
 
-    model = FrameAutoencoder.from_pretrained(output / "autoencoder")
+    model = _trained_autoencoder(output)
     config = AutoencoderConfig(**plain(cfg.autoencoder_training))
     train_correction(model, data, output, config)
 
@@ -77,7 +96,6 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     import torch
     from accelerate.utils import set_seed
 
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
     from world_model.shards import read_meta
     from world_model.training.action_codes import ActionCodes
@@ -85,7 +103,8 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.latents import encode_dataset, has_mirror
     from world_model.training.slow import SlowConfig, train_slow
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
+    init = cfg.init and _trained_denoiser(Path(cfg.init))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
     meta = read_meta(data)
@@ -96,8 +115,8 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     config = SlowConfig(**fields, mix=mix)
     set_seed(config.seed)
     denoiser = VideoDenoiser(**plain(cfg.denoiser))
-    if cfg.init:
-        denoiser = VideoDenoiser.from_pretrained(cfg.init)
+    if init is not None:
+        denoiser = init
         if cfg.denoiser.get("coordinates") and not denoiser.config["coordinates"]:
             denoiser = with_coordinates(denoiser)
     mirrored = None
@@ -112,9 +131,8 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from accelerate.utils import set_seed
 
     from world_model.api import Memory
-    from world_model.diffusion.autoencoder import FrameAutoencoder
-    from world_model.diffusion.denoiser import VideoDenoiser
-    from world_model.memory.build import build_memory
+    from world_model.memory.build import NETS, build_memory
+    from world_model.provenance import weights_digests
     from world_model.shards import read_meta
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
@@ -122,11 +140,11 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.latents import encode_dataset, encoder_fingerprint
     from world_model.training.queries import latent_model
     from world_model.training.question_batch import SlowFastConfig
-    from world_model.training.slow_fast import train_slow_fast
+    from world_model.training.slow_fast import check_memory, train_slow_fast
 
     weights = Path(cfg.init or cfg.weights)
-    autoencoder = FrameAutoencoder.from_pretrained(weights / "autoencoder").eval()
-    denoiser = VideoDenoiser.from_pretrained(weights / "denoiser").float()
+    autoencoder = _trained_autoencoder(weights)
+    denoiser = _trained_denoiser(weights / "denoiser")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device, beside=True)
     meta, min_change = read_meta(data), episodes.min_change
@@ -146,12 +164,21 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
         model = latent_model(network, meta, min_change)
         return build_memory(plain(cfg.memory), model, weights, encoder)
 
+    check_memory(make_memory(denoiser))
     fields = plain(cfg.slow_fast)
     mix = plain(cfg.slow.mix) | fields.get("mix", {})
     config = SlowFastConfig(**fields | {"mix": ClipMix(**mix)})
     set_seed(config.seed)
     codes = ActionCodes.of(meta, episodes, goals=config.mix.goal > 0)
-    origin = {"memory": plain(cfg.memory), "encoder": encoder, "data": meta.provenance}
+    origin = {
+        "memory": plain(cfg.memory),
+        "nets": {
+            part: x for part, x in weights_digests(weights).items() if part in NETS
+        },
+        "encoder": encoder,
+        "data": meta.provenance,
+        "episodes": len(episodes.actions),
+    }
     trained = train_slow_fast(
         denoiser, make_memory, episodes, codes, output, config, origin=origin
     )
@@ -160,34 +187,30 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
-    from world_model.diffusion.denoiser import VideoDenoiser
     from world_model.training.classifier import ClassifierConfig, train_classifier
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
     config = ClassifierConfig(**plain(cfg.classifier))
     denoiser = None
     if config.imagined:
-        denoiser = VideoDenoiser.from_pretrained(output / "denoiser").eval()
+        denoiser = _trained_denoiser(output / "denoiser")
     train_classifier(autoencoder, data, output, config, denoiser)
 
 
 def _matcher(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.matcher import MatcherConfig, train_matcher
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
     train_matcher(autoencoder, data, output, MatcherConfig(**plain(cfg.matcher)))
 
 
 def _predictive_state(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.predictive_state import (
         PredictiveStateConfig,
         train_predictive_state,
     )
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
     config = PredictiveStateConfig(**plain(cfg.predictive_state))
     train_predictive_state(autoencoder, data, output, config)
 
@@ -195,36 +218,32 @@ def _predictive_state(cfg: DictConfig, data: Path, output: Path) -> None:
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:
     import torch
 
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.shards import read_meta
     from world_model.training.export import export
     from world_model.training.latents import encode_dataset
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
     episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
     export(output, Path(cfg.weights), read_meta(data), episodes.min_change)
     print(f"weights: {cfg.weights}")
 
 
 def _probe(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.training.probe import ProbeConfig, train_probe
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
+    autoencoder = _trained_autoencoder(output)
     config = ProbeConfig(**plain(cfg.probe))
     train_probe(autoencoder, data, output, config)
 
 
 def _position_probe(cfg: DictConfig, data: Path, output: Path) -> None:
-    from world_model.diffusion.autoencoder import FrameAutoencoder
-    from world_model.diffusion.denoiser import VideoDenoiser
     from world_model.training.position_probe import (
         PositionProbeConfig,
         train_position_probe,
     )
 
-    autoencoder = FrameAutoencoder.from_pretrained(output / "autoencoder").eval()
-    denoiser = VideoDenoiser.from_pretrained(output / "denoiser").eval()
+    autoencoder = _trained_autoencoder(output)
+    denoiser = _trained_denoiser(output / "denoiser")
     config = PositionProbeConfig(**plain(cfg.position_probe))
     train_position_probe(autoencoder, denoiser, data, output, config)
 

@@ -46,9 +46,12 @@ class EpisodeFormat(abc.ABC):
 
     Attributes:
         name: As in `--to NAME`.
+        streams: Whether it holds frames that are cut into actions when it is read, from
+            one of several cameras; else frames belong to actions already.
     """
 
     name: ClassVar[str]
+    streams: ClassVar[bool] = False
 
     @abc.abstractmethod
     def recognises(self, path: Path) -> bool:

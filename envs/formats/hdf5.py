@@ -38,6 +38,7 @@ class HDF5Format(EpisodeFormat):
     """Lossless, labels included."""
 
     name = "hdf5"
+    streams = True
 
     def recognises(self, path: Path) -> bool:
         """See `EpisodeFormat`."""

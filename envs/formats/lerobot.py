@@ -39,6 +39,7 @@ class LeRobotFormat(EpisodeFormat):
     """Version 3.0; lossy like all its videos, without labels."""
 
     name = "lerobot"
+    streams = True
 
     def recognises(self, path: Path) -> bool:
         """See `EpisodeFormat`."""

@@ -15,6 +15,7 @@ import pytest
 from envs.collect import collect
 from envs.convert import NAMES, convert, main
 from envs.formats.api import ReadOptions
+from envs.formats.hdf5 import HDF5Format
 from envs.formats.mp4 import frame_times, read_frames, write_video
 from envs.formats.plan import MAX_ACTIONS, make_plan
 from envs.formats.registry import FORMATS
@@ -92,6 +93,20 @@ def test_hdf5_brings_everything_back(collected, tmp_path):
         assert array.dtype == after[name].dtype
     old, new = read_meta(collected), read_meta(tmp_path / "back")
     assert replace(new, provenance=old.provenance) == old
+
+
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [({}, True), ({"chunk_length": 1}, False), ({"stride": 2}, False)],
+)
+def test_actions_that_are_cut_otherwise_have_no_known_motions(
+    collected, tmp_path, options, known
+):
+    convert(collected, tmp_path / "out.hdf5")
+    back = tmp_path / "back.hdf5"
+    convert(tmp_path / "out.hdf5", back, options=ReadOptions(**options))
+    motions = HDF5Format().meta(back).motions
+    assert motions == (read_meta(collected).motions if known else None)
 
 
 @pytest.mark.parametrize("name", ["video", "lerobot"])
@@ -280,6 +295,11 @@ def test_large_frames_are_refused_without_a_size(tmp_path):
             ["clips", "x", "--actions", "5"],
             "at least 2 episodes of 5 actions, got 0 in",
         ),
+        (["clips", "x", "--stride", "2"], "got 2 for a source of format video: leave"),
+        (
+            ["clips", "x.hdf5", "--actions", "4"],
+            "got a target of format hdf5, which",
+        ),
         (["bare", "x"], 'got clip0.mp4 without clip0.json: write one, e.g. {"actions"'),
     ],
 )
@@ -368,7 +388,8 @@ def test_help_does_not_load_heavy_packages():
     ("options", "text"),
     [
         ({"chunk_length": 2}, "keep their 4 frames per action, got --frames-per-acti"),
-        ({"stride": 2}, "keep all their frames, got --stride 2: leave it out"),
+        ({"stride": 2}, "`--stride` is for lerobot and hdf5, got 2 for a source of f"),
+        ({"camera": "top"}, "`--camera` is for lerobot and hdf5, got top for a source"),
     ],
 )
 def test_shards_are_not_cut_anew(tmp_path, options, text):

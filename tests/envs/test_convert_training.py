@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import hydra
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ import torch
 from envs.convert import convert
 from envs.formats.api import ReadOptions
 from envs.formats.mp4 import write_video
+from world_model import train as stages
 from world_model.core import Context
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.frames import to_model
@@ -24,6 +27,8 @@ from world_model.training.latents import has_mirror, mirrored_actions
 from world_model.training.matcher import MatcherConfig, train_matcher
 from world_model.training.probe import ProbeConfig, train_probe
 from world_model.training.slow import joined, split
+
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 PHRASES = ("pan along the shelf", "left")
 TINY = (
@@ -99,6 +104,24 @@ def test_stages_that_need_a_simulator_refuse(
     rule = f"`stage={stage}` needs what only a simulator knows \\({missing}\\), got .*"
     with pytest.raises(ValueError, match=rule + f"without {missing}: use a data set"):
         train(None, data, tmp_path, config)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["stage=slow"], "`autoencoder` must be a folder with a trained .*stage=fit"),
+        (["stage=slow", "init=typo"], "`denoiser` must be .*, got typo: .*stage=slow"),
+    ],
+)
+def test_a_stage_names_what_must_be_trained_before(
+    data, tmp_path, monkeypatch, words, text
+):
+    if len(words) > 1:
+        monkeypatch.setattr(stages, "_trained_autoencoder", lambda folder: None)
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = hydra.compose("train", ["domain=video", *words])
+    with pytest.raises(FileNotFoundError, match=text):
+        stages._slow(cfg, data, tmp_path)
 
 
 def latents(moved, num_episodes=4):

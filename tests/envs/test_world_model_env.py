@@ -94,6 +94,26 @@ def test_the_truth_as_a_world_model_shows_what_really_happens():
         assert not truncated
 
 
+@pytest.mark.parametrize("action", [-1, 4, 1.0, "left", [1]])
+def test_what_is_no_action_is_refused(action):
+    env = make()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="`action` must be one of .*correct the pol"):
+        env.step(action)
+
+
+def test_environments_of_one_model_draw_actions_of_their_own():
+    model, start = SimulatorModel("scroll"), MemoryTaskEnv("scroll", "return_home")
+    first, second = (WorldModelEnv(model, Darkness(), start) for _ in range(2))
+    drawn = []
+    for disturbed in (False, True):
+        first.action_space.seed(0)
+        if disturbed:
+            second.action_space.sample()
+        drawn.append([first.action_space.sample() for _ in range(8)])
+    assert drawn[0] == drawn[1]
+
+
 def test_a_snapshot_brings_back_the_noise_too():
     env = make(NoisyModel)
     env.reset(seed=0)

@@ -12,8 +12,8 @@ from eval.run_spec import (
     code_name,
     provenance,
     slug,
-    weights_digests,
 )
+from world_model.provenance import weights_digests
 
 SPEC = RunSpec(
     config={"planner": {"horizon": 4}, "seed": 0},

@@ -72,6 +72,16 @@ def test_a_member_must_not_ask_for_another_context(tiny):
         build_memory(both, tiny, CONFIGS, "")
 
 
+def test_options_of_a_member_are_said_of_the_member(tiny):
+    chosen = ["memory@memory.first=ridge", "memory@memory.second=temp_lora_paper"]
+    both = config("predictive_state_retrieval", *chosen, "+memory.guidance=1")
+    rule = (
+        r"first and second only, got memory.guidance: .* memory.first.guidance=\.\.\."
+    )
+    with pytest.raises(ValueError, match=rule):
+        build_memory(both, tiny, CONFIGS, "")
+
+
 def test_the_papers_values():
     assert config("temp_lora_paper") == {
         "name": "temp_lora_paper",

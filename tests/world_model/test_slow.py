@@ -9,8 +9,15 @@ import torch
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.shards import write_shard
+from world_model.training import autoencoder as module
+from world_model.training import slow
 from world_model.training.action_codes import ActionCodes
-from world_model.training.autoencoder import AutoencoderConfig, train_correction
+from world_model.training.autoencoder import (
+    AutoencoderConfig,
+    fit_autoencoder,
+    train_correction,
+)
 from world_model.training.clips import LatentEpisodes
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
@@ -112,12 +119,43 @@ def test_a_torn_checkpoint_pushes_no_whole_one_out(tmp_path):
 def test_a_log_is_begun_anew_or_continued_with_the_same_columns(tmp_path):
     path = tmp_path / "log.csv"
     Log(path).write(step=1, loss=2.0)
-    Log(path, continues=True).write(step=2, loss=1.0)
+    Log(path, after=1).write(step=2, loss=1.0)
     assert len(path.read_text().splitlines()) == 3
     with pytest.raises(ValueError, match="must have the columns step,loss,auroc,sec"):
-        Log(path, continues=True).write(step=3, loss=1.0, auroc=0.5)
+        Log(path, after=2).write(step=3, loss=1.0, auroc=0.5)
     Log(path).write(step=1, loss=1.0, auroc=0.5)
     assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("torn", ["", "3,0."])
+def test_rows_after_the_checkpoint_are_written_again(tmp_path, torn):
+    path = tmp_path / "log.csv"
+    log = Log(path)
+    for step in (1, 2, 3):
+        log.write(step=step, loss=1.0)
+    path.write_text(path.read_text() + torn)
+    Log(path, after=2).write(step=3, loss=2.0)
+    rows = [line.split(",")[:2] for line in path.read_text().splitlines()]
+    assert rows == [["step", "loss"], ["1", "1.0"], ["2", "1.0"], ["3", "2.0"]]
+
+
+def test_a_log_that_a_kill_left_empty_is_begun_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    path.touch()
+    Log(path, after=4).write(step=5, loss=1.0)
+    assert path.read_text().startswith("step,loss,seconds\n5,1.0,")
+
+
+@pytest.mark.parametrize("goal", [0.0, 0.2])
+def test_goals_that_are_not_rehearsed_are_forgotten(tmp_path, monkeypatch, goal):
+    denoiser, codes = parts()
+    denoiser.register_to_config(told_goals=True)
+    monkeypatch.setattr(slow, "evaluate", lambda *arguments: {})
+    monkeypatch.setattr(slow, "_batch", lambda *arguments: None)
+    monkeypatch.setattr(TrainingLoop, "step", lambda loop, batch: 0.0)
+    config = replace(CONFIG, mix=replace(CONFIG.mix, goal=goal))
+    trained = train_slow(denoiser, episodes(), codes, tmp_path, config)
+    assert trained.config["told_goals"] == (goal > 0)
 
 
 def test_codes_of_another_size_are_refused_before_any_work(tmp_path):
@@ -150,3 +188,50 @@ def test_there_is_no_decoder_to_correct_where_images_are_latents(tmp_path):
     rule = "corrects a decoder, got autoencoder.kind=identity, which has none"
     with pytest.raises(ValueError, match=rule):
         train_correction(model, tmp_path, tmp_path, AutoencoderConfig())
+
+
+def images(folder, size=5):
+    """Episodes of nine frames of noise."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(size, 9, 16, 16, 3), dtype=np.uint8)
+    folder.mkdir()
+    write_shard(folder, 0, {"frames": frames, "actions": np.zeros((size, 4), np.int16)})
+    return folder
+
+
+def corrected(model, folder, **options):
+    config = AutoencoderConfig(num_steps=2, batch_size=2, **options)
+    return train_correction(model, folder / "data", folder, config)
+
+
+def test_a_correction_starts_again(tmp_path):
+    images(tmp_path / "data")
+    model = FrameAutoencoder(channels=(8, 16, 16, 16), layers=(0, 1, 1, 1))
+    fit_autoencoder(model, tmp_path / "data", tmp_path, AutoencoderConfig())
+    once = corrected(model, tmp_path)
+    gate, basis = once.gate.detach().clone(), once.basis.clone()
+    again = corrected(once, tmp_path)
+    assert gate.abs() > 0
+    assert torch.equal(again.gate, gate)
+    assert torch.equal(again.basis, basis)
+
+
+def test_a_correction_is_judged_on_whole_episodes(tmp_path, monkeypatch):
+    images(tmp_path / "data")
+    judged = []
+
+    def noted(model, images, device):
+        judged.append(len(images))
+        return 0.0
+
+    monkeypatch.setattr(module, "evaluate", noted)
+    model = FrameAutoencoder(channels=(8, 16, 16, 16), layers=(0, 1, 1, 1))
+    corrected(model, tmp_path, num_held_out=10)
+    assert set(judged) == {18}
+
+
+def test_one_episode_is_too_few_to_correct_a_decoder(tmp_path):
+    images(tmp_path / "data", size=1)
+    model = FrameAutoencoder(channels=(8, 16, 16, 16), layers=(0, 1, 1, 1))
+    with pytest.raises(ValueError, match="at least 2 episodes, got 1: one is kept"):
+        corrected(model, tmp_path)

@@ -12,6 +12,7 @@ from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.memory.anchor import AnchorMemory
 from world_model.memory.composed import ComposedMemory
+from world_model.memory.none import NoMemory
 from world_model.memory.paper_rule import PaperRule
 from world_model.memory.retrieval import RetrievalMemory
 from world_model.memory.temp_lora import TempLoraMemory
@@ -24,7 +25,11 @@ from world_model.training.export import with_denoiser
 from world_model.training.loop import TrainingLoop
 from world_model.training.queries import MIN_DELAY, ask, latent_model
 from world_model.training.question_batch import SlowFastConfig, question_batch
-from world_model.training.slow_fast import evaluate_memory, train_slow_fast
+from world_model.training.slow_fast import (
+    check_memory,
+    evaluate_memory,
+    train_slow_fast,
+)
 
 PHRASES = ("forward", "backward", "turn left", "turn right")
 META = ShardMeta("toy", 2, PHRASES, (1, 0, 3, 2), (), {})
@@ -39,6 +44,7 @@ CONFIG = SlowFastConfig(
     warmup=1,
     held_out=0.2,
     evaluate_every=3,
+    shard_steps=3,
     mixed_precision="no",
 )
 
@@ -232,8 +238,18 @@ def test_arms_may_share_snapshots_but_nothing_made_otherwise(tmp_path):
             train(tmp_path / "b", **changed)
 
 
-def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
-    unbroken = train(tmp_path / "a").state_dict()
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (retrieval, {}),
+        (temp_lora, {}),
+        (temp_lora, {"stored": False}),
+    ],
+)
+def test_a_killed_training_ends_as_an_unbroken_one(
+    tmp_path, monkeypatch, make, options
+):
+    unbroken = train(tmp_path / "a", make, **options).state_dict()
     step, count = TrainingLoop.step, iter(range(100))
 
     def killed(loop, *batch):
@@ -244,8 +260,8 @@ def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(TrainingLoop, "step", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "b")
-    continued = train(tmp_path / "b").state_dict()
+            train(tmp_path / "b", make, **options)
+    continued = train(tmp_path / "b", make, **options).state_dict()
     assert all(torch.equal(continued[name], x) for name, x in unbroken.items())
 
 
@@ -262,6 +278,9 @@ def test_impossible_values_are_refused():
         SlowFastConfig(reading="memry")
     with pytest.raises(ValueError, match="`batch_size` must be a multiple of"):
         SlowFastConfig(batch_size=10, groups=3)
+    rule = "`evaluate_every` must be a multiple of `shard_steps`=4 .* got 250"
+    with pytest.raises(ValueError, match=rule):
+        SlowFastConfig(stored=False, shard_steps=4)
 
 
 def anchor(network):
@@ -278,11 +297,28 @@ def both(network):
         (retrieval, {"snapshots": (8, 13)}, "must be at most 12, .* got .8, 13."),
         (anchor, {}, "one that answers none of the held-out questions"),
         (both, {}, "must recall frames or give weights, got a pair that does both"),
+        (
+            retrieval,
+            {"parallel": 1},
+            "needs another episode beside it, got slow_fast",
+        ),
     ],
 )
 def test_what_cannot_be_trained_with_is_refused(tmp_path, make, options, text):
     with pytest.raises(ValueError, match=text):
         train(tmp_path, make, **options)
+
+
+def test_memories_that_look_at_images_are_refused():
+    oracle = OracleLike()
+    for memory in (oracle, ComposedMemory(retrieval(fresh()), oracle)):
+        with pytest.raises(ValueError, match="works on latents, got a memory that loo"):
+            check_memory(memory)
+    check_memory(both(fresh()))
+
+
+class OracleLike(NoMemory):
+    privileged = True
 
 
 @pytest.mark.parametrize("goal", [0.0, 0.2])

@@ -15,6 +15,8 @@ from world_model.predictive_state import PredictiveStateNet, load_predictive_sta
 
 _NOT_OPTIONS = ("name", "context_frames")
 _MEMBERS = ("first", "second")
+NETS = ("matcher", "predictive_state")
+"""What memories find in the folder of a world model's weights."""
 
 
 def build_memory(
@@ -34,6 +36,7 @@ def build_memory(
     if target.endswith("NoMemory"):
         return instantiate(options)
     if target.endswith("ComposedMemory"):
+        _check_members_only(options)
         return instantiate(
             {"_target_": target},
             *(_member(config, part, model, weights, encoder) for part in _MEMBERS),
@@ -47,6 +50,20 @@ def build_memory(
         net = _predictive_state(config, model, weights, encoder)
         return instantiate(options, model, net)
     return instantiate(options, model)
+
+
+def _check_members_only(options: Mapping[str, Any]) -> None:
+    """Refuses options that belong to one of the members.
+
+    Raises:
+        ValueError: If there are any.
+    """
+    others = sorted(options.keys() - {"_target_", *_MEMBERS})
+    if others:
+        raise ValueError(
+            f"A composed memory has {' and '.join(_MEMBERS)} only, got "
+            f"memory.{others[0]}: say whose it is, e.g. memory.first.{others[0]}=..."
+        )
 
 
 def _member(

@@ -21,6 +21,7 @@ from torch.nn import functional
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_env, to_model
 from world_model.precision import mixed_precision
+from world_model.shards import read_shards
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
 
@@ -41,7 +42,7 @@ class AutoencoderConfig:
         edge_weight: Weight of the L1 error of image differences (sharp edges).
         seed: Seeds batches and noise.
         mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
-        num_held_out: Images kept for validation, at most a quarter of all.
+        num_held_out: Images kept for validation, in whole episodes: the last ones.
         num_fit: Images the projection is fitted on.
     """
 
@@ -81,9 +82,9 @@ def train_correction(
             "`stage=autoencoder` corrects a decoder, got autoencoder.kind=identity, "
             "which has none to correct: leave the stage out."
         )
+    model = _uncorrected(model, config.seed)
     images = load_images(data, stride=1)
-    count = min(config.num_held_out, len(images) // 4)  # of small sets, a quarter
-    # The last episodes: neighbours of a frame tell too much of it.
+    count = _num_held_out(data, len(images), config)
     train, held_out = len(images) - count, images[-count:]
     accelerator = Accelerator(mixed_precision=mixed_precision(config.mixed_precision))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
@@ -110,6 +111,33 @@ def train_correction(
     save_grid(to_env(pairs), output / "autoencoder.png", columns=len(held))
     model.eval().save_pretrained(output / "autoencoder")
     return model
+
+
+def _uncorrected(model: FrameAutoencoder, seed: int) -> FrameAutoencoder:
+    """The same projection with a correction that has learned nothing yet."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        fresh: FrameAutoencoder = FrameAutoencoder.from_config(model.config)
+    fresh.load_state_dict(dict(model.named_buffers()), strict=False)
+    return fresh
+
+
+def _num_held_out(data: Path, num_images: int, config: AutoencoderConfig) -> int:
+    """How many images are judged: whole episodes, for neighbours tell of a frame.
+
+    Raises:
+        ValueError: If none would be left to train on.
+    """
+    episodes = sum(len(s["actions"]) for s in read_shards(data, only=("actions",)))
+    each = num_images // episodes
+    wanted = min(config.num_held_out, num_images // 4)  # of small sets, a quarter
+    held_out = math.ceil(wanted / each)
+    if held_out >= episodes:
+        raise ValueError(
+            f"A data set must hold at least 2 episodes, got {episodes}: one is kept "
+            "for validation; collect or convert more."
+        )
+    return held_out * each
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from world_model.training.clips import LatentEpisodes
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
-from world_model.training.slow import SlowConfig, split
+from world_model.training.slow import split
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class ClassifierConfig:
         full_size: Share of the image's pixels at which a target counts as fully
             visible.
         held_out: Share of episodes kept for validation.
+        slow_held_out: That of slow learning, which has seen all others.
         seed: Seeds weights and batches.
     """
 
@@ -53,6 +54,7 @@ class ClassifierConfig:
     sampling_steps: int = 1
     full_size: float = 0.06
     held_out: float = 0.05
+    slow_held_out: float = 0.03
     seed: int = 0
 
 
@@ -138,7 +140,7 @@ def _parts(
     assert denoiser is not None
     codes = ActionCodes.of(read_meta(data), episodes)
     # What is judged, slow learning has never seen either.
-    rest, unseen = split(episodes, min(config.held_out, SlowConfig.held_out))
+    rest, unseen = split(episodes, min(config.held_out, config.slow_held_out))
     judged_from = len(rest.actions)
     for name, source, first, size in (
         ("imagined", train, 0, config.imagined),

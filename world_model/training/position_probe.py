@@ -26,7 +26,7 @@ from world_model.training.latents import (
     with_noise,
 )
 from world_model.training.progress import Log
-from world_model.training.slow import SlowConfig, split
+from world_model.training.slow import split
 
 MOVED = 0.02
 """An object that an action moved farther has been moved [m]."""
@@ -45,6 +45,7 @@ class PositionProbeConfig:
         imagined: Held-out chunk ends that the denoiser imagines, to be judged.
         sampling_steps: Euler steps of these, as in planning.
         held_out: Share of episodes kept for validation.
+        slow_held_out: That of slow learning, which has seen all others.
         evaluate_every: Steps between validations.
         seed: Seeds weights and batches.
     """
@@ -57,6 +58,7 @@ class PositionProbeConfig:
     imagined: int = 2000
     sampling_steps: int = 1
     held_out: float = 0.05
+    slow_held_out: float = 0.03
     evaluate_every: int = 500
     seed: int = 0
 
@@ -228,7 +230,7 @@ def _imagined(
     config: PositionProbeConfig,
 ) -> Placed:
     """What is imagined one chunk after real views that slow learning never saw."""
-    share = min(config.held_out, SlowConfig.held_out)
+    share = min(config.held_out, config.slow_held_out)
     rest, unseen = split(episodes, share)
     labels = [x[len(rest.actions) :] for x in labels]
     made = imagine(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
-from typing import TextIO
 
 import imageio.v3 as iio
 import numpy as np
+
+from world_model.shards import write_atomically
 
 
 class Log:
@@ -16,14 +18,15 @@ class Log:
 
     Args:
         path: The file; its header comes from the first row.
-        continues: Whether to go on with a file of an earlier run instead of a new one.
+        after: The step from which an earlier run is continued: its rows up to there
+            stay, later ones will be written again. 0 begins a new file.
     """
 
-    def __init__(self, path: Path, *, continues: bool = False) -> None:
+    def __init__(self, path: Path, *, after: int = 0) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._start = time.monotonic()
-        self._is_new = not (continues and path.exists())
+        self._columns = _cut(path, after) if after and path.exists() else []
 
     def write(self, **values: float) -> None:
         """Adds one row, with the seconds since the log was opened.
@@ -32,24 +35,31 @@ class Log:
             ValueError: If the file has other columns.
         """
         row = {**values, "seconds": round(time.monotonic() - self._start, 1)}
-        with self.path.open("w" if self._is_new else "a+", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if self._is_new:
-                writer.writeheader()
-            else:
-                self._check_columns(file, row)
-            writer.writerow(row)
-        self._is_new = False
-        print(" ".join(f"{k}={v:.4g}" for k, v in row.items()), flush=True)
-
-    def _check_columns(self, file: TextIO, row: dict[str, float]) -> None:
-        file.seek(0)
-        columns = next(csv.reader(file))
-        if columns != list(row):
+        if self._columns and self._columns != list(row):
             raise ValueError(
                 f"{self.path} must have the columns {','.join(row)}, got "
-                f"{','.join(columns)}: move it away."
+                f"{','.join(self._columns)}: move it away."
             )
+        with self.path.open("a" if self._columns else "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if not self._columns:
+                writer.writeheader()
+            writer.writerow(row)
+        self._columns = list(row)
+        print(" ".join(f"{k}={v:.4g}" for k, v in row.items()), flush=True)
+
+
+def _cut(path: Path, after: int) -> list[str]:
+    """Drops the rows after a step and what a kill has torn; returns the columns."""
+    with path.open(newline="") as file:
+        columns, *rows = list(csv.reader(file)) or [[]]
+    whole = [row for row in rows if len(row) == len(columns)]
+    kept = [row for row in whole if int(row[columns.index("step")]) <= after]
+    if len(kept) < len(rows):
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([columns, *kept])
+        write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return columns
 
 
 def save_grid(images: np.ndarray, path: Path, *, columns: int) -> None:

@@ -59,7 +59,7 @@ class SlowFastConfig:
     snapshots: tuple[int, ...] = (12, 20, 28)
     per_snapshot: int = 8
     stored: bool = True
-    shard_steps: int = 4
+    shard_steps: int = 5
     num_steps: int = 1000
     batch_size: int = 96
     groups: int = 8
@@ -81,6 +81,13 @@ class SlowFastConfig:
     def __post_init__(self) -> None:
         if self.reading not in READINGS:
             raise unknown_name("reading", self.reading, READINGS)
+        if not self.stored and self.evaluate_every % self.shard_steps:
+            raise ValueError(
+                "`evaluate_every` must be a multiple of `shard_steps`="
+                f"{self.shard_steps} without stored snapshots, got "
+                f"{self.evaluate_every}: a training that goes on from its checkpoint "
+                "would ask a shard again."
+            )
         if self.batch_size % self.groups:
             raise ValueError(
                 f"`batch_size` must be a multiple of `groups`={self.groups}, got "

@@ -104,15 +104,16 @@ def train_slow(
     train, held_out = split(data, config.held_out)
     if mirrored is not None:
         train = joined(train, split(mirrored, config.held_out)[0])
-    if config.mix.goal:
-        denoiser.register_to_config(told_goals=True)
+    # Goals that are not rehearsed are forgotten.
+    denoiser.register_to_config(told_goals=bool(config.mix.goal))
     if config.compile:
         denoiser.backbone.compile_repeated_blocks()
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
     options = {name: getattr(config, name) for name in names}
     loop = TrainingLoop(denoiser, output, **options)
-    log = Log(output / "slow.csv", continues=True)
-    for step in track(range(loop.resume(), config.num_steps), "slow learning"):
+    first = loop.resume()
+    log = Log(output / "slow.csv", after=first)
+    for step in track(range(first, config.num_steps), "slow learning"):
         loss = loop.step(_batch(train, codes, config, step))
         done = step + 1
         if done % config.evaluate_every == 0 or done == config.num_steps:

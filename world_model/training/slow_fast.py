@@ -20,9 +20,12 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from world_model.api import Memory
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
+from world_model.memory.composed import ComposedMemory
+from world_model.memory.predictive_state import PredictiveStateMemory
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.latents import digest_of
@@ -69,6 +72,7 @@ def train_slow_fast(
             f"actions of an episode, got {list(config.snapshots)}: name others."
         )
     train, held_out = split(data, config.held_out)
+    _check_wrong_episodes(config, len(train.actions))
     names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
     folder = output / "snapshots"
     origin = {**origin, "slow_weights": digest_of(denoiser.state_dict())}
@@ -84,8 +88,9 @@ def train_slow_fast(
     loop = TrainingLoop(
         denoiser, output, **{name: getattr(config, name) for name in names}
     )
-    log = Log(output / "slow_fast.csv", continues=True)
-    for step in track(range(loop.resume(), config.num_steps), "slow-fast learning"):
+    first = loop.resume()
+    log = Log(output / "slow_fast.csv", after=first)
+    for step in track(range(first, config.num_steps), "slow-fast learning"):
         rng = np.random.default_rng([config.seed, 8, step])
         batch, adapter = source.batch(step, loop.network, rng)
         batch = with_actions(batch, codes, rng, config.text_noise)
@@ -100,6 +105,38 @@ def train_slow_fast(
             # Last: a checkpoint says that all before it has been written.
             loop.save(done)
     return loop.finish()
+
+
+def check_memory(memory: Memory) -> None:
+    """Refuses memories that read what encoded episodes do not hold.
+
+    Raises:
+        ValueError: If one looks at images or at the simulator's state.
+    """
+    members = [memory]
+    for member in members:
+        if isinstance(member, ComposedMemory):
+            members += [member.first, member.second]
+        if member.privileged or isinstance(member, PredictiveStateMemory):
+            raise ValueError(
+                "`stage=slow_fast` works on latents, got a memory that looks at images "
+                f"or at the simulator, {type(member).__name__}: choose another memory."
+            )
+
+
+def _check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:
+    """Refuses to ask for a wrong episode's answer where there is no other episode.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    asks = config.wrong > 0 or config.reading == "wrong_episode"
+    if asks and config.reading != "shuffled" and min(config.parallel, num_episodes) < 2:
+        raise ValueError(
+            "A wrong episode's answer needs another episode beside it, got "
+            f"slow_fast.parallel={config.parallel} and {num_episodes} training "
+            "episodes: give more, or slow_fast.wrong=0."
+        )
 
 
 def _check(queries: Queries) -> None:
