@@ -30,7 +30,7 @@ from envs.domains import (
 )
 from envs.recording import record_both, record_episode, record_vectors
 from envs.splits import SPLITS, episode_rng
-from world_model.errors import unknown_name
+from world_model.errors import told_in_one_line, unknown_name
 from world_model.plugins import register_configs
 from world_model.shards import (
     ShardMeta,
@@ -45,16 +45,17 @@ from world_model.shards import (
 def main(cfg: DictConfig) -> None:
     """Collects `episodes` episodes of `actions` actions into `output`."""
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it reports its plug-ins
-    collect(
-        cfg.domain.name,
-        Path(cfg.output),
-        episodes=cfg.episodes,
-        actions=cfg.actions,
-        shard_size=cfg.shard_size,
-        workers=cfg.workers or os.cpu_count() or 1,
-        split=cfg.split,
-        beside=cfg.beside,
-    )
+    with told_in_one_line():
+        collect(
+            cfg.domain.name,
+            Path(cfg.output),
+            episodes=cfg.episodes,
+            actions=cfg.actions,
+            shard_size=cfg.shard_size,
+            workers=cfg.workers or os.cpu_count() or 1,
+            split=cfg.split,
+            beside=cfg.beside,
+        )
 
 
 def collect(

@@ -7,6 +7,16 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 
 
+def check_split(split: str) -> None:
+    """Refuses what is no split.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}.")
+
+
 def episode_rng(split: str, seed: int, attempt: int = 0) -> np.random.Generator:
     """The source of everything random in an episode.
 
@@ -15,8 +25,7 @@ def episode_rng(split: str, seed: int, attempt: int = 0) -> np.random.Generator:
     Raises:
         ValueError: If `split` is unknown or `seed` negative.
     """
-    if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}.")
+    check_split(split)
     if seed < 0:
         raise ValueError(f"`seed` must be at least 0, got {seed}.")
     return np.random.default_rng([SPLITS.index(split), seed, attempt])

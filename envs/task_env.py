@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from envs.api import Transition
 from envs.checked_action import checked_action
-from envs.splits import episode_rng
+from envs.splits import check_split, episode_rng
 from envs.words_space import WORDS
 from world_model.errors import unknown_name
 
@@ -80,6 +80,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
         if render_mode not in (None, "rgb_array"):
             raise unknown_name("render_mode", render_mode, ["rgb_array"])
         self.domain = domain
+        check_split(split)
         self.split = split
         self.render_mode = render_mode
         # Its own source of random actions: domains share one space.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from eval.build_objective import READS_WORDS, build_objective, checked_objective
 from eval.build_planner import budgeted_planner, checked_planner
 from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.decision_limit import check_limit
-from eval.make_part import expect, make_part, naming
+from eval.make_part import expect, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, device_of
 from world_model.errors import unknown_name
@@ -143,7 +144,7 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
         return Parts(build_policy(cfg), make_env, metrics=metrics)
     model = MeteredWorldModel(build_world_model(cfg))
     objective = checked_objective(cfg, build_objective(cfg, model))
-    memory = make_memory(cfg, model)
+    memory = checked_memory(cfg, make_memory(cfg, model))
     planner = checked_planner(
         cfg, model, budgeted_planner(cfg, model, objective, budget)
     )
@@ -193,6 +194,15 @@ def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
         return expect(memory, Memory)
 
 
+def checked_memory(cfg: DictConfig, memory: Memory) -> Memory:
+    """The memory; if it is a plug-in's, one whose answers are checked."""
+    from eval.checked_memory import CheckedMemory
+
+    if is_ours(cfg.memory):
+        return memory
+    return CheckedMemory(memory, partial(naming, "memory", cfg.memory))
+
+
 def build_metrics(cfg: DictConfig) -> tuple[EpisodeMetric, ...]:
     """The metrics of `cfg.metric`, if any were chosen.
 
@@ -219,6 +229,11 @@ def build_metric(name: str, node: DictConfig) -> EpisodeMetric:
     """
     from eval.episode_metric import EpisodeMetric
 
+    if not isinstance(node, DictConfig):
+        raise ValueError(
+            f"A metric's YAML file must name it, `my_metric: {{_target_: ...}}`, got "
+            f"`{name}: {node}` at its top: put its name there."
+        )
     metric = make_part("metric", node, EpisodeMetric, name=name)
     if metric.name != name:
         raise ValueError(

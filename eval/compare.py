@@ -56,7 +56,11 @@ def compare(
             f"`--ceiling` must solve more than the first run, got {top.mean():.3g} and "
             f"{floor.mean():.3g}: name the oracle or the simulator."
         )
-    lines = [_line(record, floor, top) for record in others]
+    names = _names([base, *others])[1:]
+    lines = [
+        {"row": name, **_line(record, floor, top)}
+        for name, record in zip(names, others, strict=True)
+    ]
     for line, p in zip(lines, holm([line["p"] for line in lines]), strict=True):
         line["p_holm"] = p
     return pd.DataFrame(lines)
@@ -105,6 +109,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, total).pvalue) if total else 1.0
 
 
+def _names(records: Sequence[RunRecord]) -> list[str]:
+    """The rows' names, with those of their folders where they are equal."""
+    names = [row_name(record.run()) for record in records]
+    return [
+        f"{name} ({record.directory.name})" if names.count(name) > 1 else name
+        for name, record in zip(names, records, strict=True)
+    ]
+
+
 def _solved(record: RunRecord) -> np.ndarray:
     """Success (n,) as 0 or 1, by ascending seed."""
     rows = pd.DataFrame(record.rows()).sort_values("seed")
@@ -117,7 +130,7 @@ def _line(
     solved = _solved(record)
     wins, losses = int((solved > floor).sum()), int((solved < floor).sum())
     gain = paired_bootstrap_difference(solved, floor, rng=np.random.default_rng(0))
-    line: dict[str, Any] = {"row": row_name(record.run()), "n": len(solved)}
+    line: dict[str, Any] = {"n": len(solved)}
     line |= {"success": solved.mean(), "base_success": floor.mean()}
     line |= gain.columns("gain") | {"only_row": wins, "only_base": losses}
     if top is not None:

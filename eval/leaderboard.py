@@ -32,6 +32,7 @@ from eval.record import (
     write_atomically,
 )
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
+from eval.shadowing import PACKAGES
 from eval.suite_results import promote_suite, suite_of
 
 MIN_EPISODES = 100
@@ -68,6 +69,7 @@ ROW_ORDER = (
 STANDARD = ("mpc", "mpc_table")
 """What memories are compared under: the planner of robots that travel, of the table."""
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."
+_IS_THERE = "exists (replace it with --replace)"
 
 
 def row_name(run: Mapping[str, Any]) -> str:
@@ -75,10 +77,10 @@ def row_name(run: Mapping[str, Any]) -> str:
 
     The memory for the standard planner, the planner for a scripted policy,
     both for any other planner, "simulator" where the true simulator is the model.
-    A goal image that the task does not show is said.
+    A goal image that the task does not show is said, and an objective of one's own.
     """
     planner, memory = run["planner"], run["memory"]
-    mark = ", given image" if _is_image_given(run) else ""
+    mark = "".join(f", {word}" for word in _marks(run))
     if run["world_model"] == "simulator":
         name = "simulator" if planner in STANDARD else f"{planner}+simulator"
     elif planner in STANDARD:
@@ -86,6 +88,14 @@ def row_name(run: Mapping[str, Any]) -> str:
     else:
         name = str(planner) if run["world_model"] == "none" else f"{memory}+{planner}"
     return name + mark
+
+
+def _marks(run: Mapping[str, Any]) -> list[str]:
+    """What else makes a row another than that of its parts."""
+    target = run["config"].get("objective", {}).get("_target_", "planners")
+    judge, _, name = target.rpartition(".")
+    is_own = run["world_model"] != "none" and judge.split(".")[0] not in PACKAGES
+    return ["given image"] * _is_image_given(run) + [name] * (is_own and bool(judge))
 
 
 def _is_image_given(run: Mapping[str, Any]) -> bool:
@@ -197,14 +207,15 @@ def promote(
     target = _target(record.run(), results)
     reasons = refusals(record, min_episodes)
     if target.exists() and not replace:
-        reasons.append(f"{target} exists (replace it with --replace)")
+        reasons.append(f"{target} {_IS_THERE}")
     beside = (x for x in promoted(results) if x.directory.parent == target.parent)
     others = [x for x in beside if x.directory != target]
     for other in others[:1]:
         found = incomparable(record.run(), other.run())
         reasons += [f"{reason} ({other.directory.name})" for reason in found]
     if reasons:
-        raise ValueError(f"{directory} is refused: {'; '.join(reasons)}. {_REMEDY}")
+        remedy = "" if reasons == [f"{target} {_IS_THERE}"] else f" {_REMEDY}"
+        raise ValueError(f"{directory} is refused: {'; '.join(reasons)}.{remedy}")
     for row in others:
         if found := other_settings(row.run(), record.run()):
             print(f"note: beside {row.directory.name}: {'; '.join(found)}")
@@ -302,8 +313,7 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:
     names = [run["memory"], run["planner"], run["world_model"]]
-    if _is_image_given(run):
-        names.append("given_image")
+    names += _marks(run)
     folder = slug(run["task"]) + ("" if run["split"] == "val" else f"-{run['split']}")
     return results / "runs" / folder / "-".join(slug(x) for x in names)
 

@@ -66,11 +66,11 @@ def naming(
         if is_ours(part):
             raise
         target = part["_target_"]
-        name = name or node.get("name") or target
+        name = name or node.get("name")  # objectives and tasks have none
         raise PluginError(
-            f"`{group}={name}` ({target}) must work without an error, got "
+            f"`{group}={name or target}` ({target}) must work without an error, got "
             f"{described(error)}: correct that plug-in; "
-            f"`python -m eval.check {group} {name}` says more."
+            f"`python -m eval.check {group} {name or 'NAME'}` says more."
         ) from error
 
 

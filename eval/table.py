@@ -66,14 +66,15 @@ def print_tables(
     console = console or Console()
     for _, group in rows.groupby(["task", "split"], sort=False):
         console.print(_table(group, note, console.width))
+        # Not as its caption, which is cut into lines: it is there to be copied.
+        command = Text(f"Last row: {group.iloc[-1]['command']}")
+        console.print(command, soft_wrap=True)
 
 
 def _table(rows: pd.DataFrame, note: str, width: int) -> Table:
     table = Table(
         title=Text(title(rows, note)),  # no markup: commands have brackets
-        caption=Text(f"Last row: {rows.iloc[-1]['command']}"),
         title_justify="left",
-        caption_justify="left",
     )
     columns = [cells(row) for _, row in rows.iterrows()]
     shown: list[int] = []

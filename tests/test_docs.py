@@ -52,9 +52,13 @@ def test_a_walk_is_imagined_from_ones_own_image(tmp_path, monkeypatch):
 
 
 def test_a_gymnasium_loop_plays_an_episode(capsys):
-    (code,) = [x for x in python_of("docs/interop.md") if "gymnasium.make" in x]
-    exec(compile(code, "interop.md", "exec"), {})
+    loop, imagined = [x for x in python_of("docs/interop.md") if "gymnasium.make" in x]
+    exec(compile(loop, "interop.md", "exec"), {})
     assert capsys.readouterr().out.strip() in ("success", "no success")
+    exec(compile(imagined, "interop.md", "exec"), {})
+    assert re.fullmatch(
+        r"the last view is [01]\.\d\d from home\n", capsys.readouterr().out
+    )
 
 
 def test_the_readmes_planner_plans():

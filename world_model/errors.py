@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
@@ -24,3 +26,12 @@ def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
     hint = f" Did you mean '{lowered[nearest[0]]}'?" if nearest else ""
     known = ", ".join(names) or "none"
     return ValueError(f"Unknown {kind} '{name}'.{hint} Available: {known}.")
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Ends the process with one line where input is bad; bugs keep their traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
-from world_model.errors import unknown_name
+from world_model.errors import told_in_one_line, unknown_name
 from world_model.plain import plain
 from world_model.plugins import register_configs
+from world_model.shards import read_meta
 
 if TYPE_CHECKING:  # importing them takes time: `--help` answers at once
     from world_model.diffusion.autoencoder import FrameAutoencoder
@@ -33,6 +34,11 @@ if TYPE_CHECKING:  # importing them takes time: `--help` answers at once
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Runs one stage, or several."""
+    with told_in_one_line():
+        _run(cfg)
+
+
+def _run(cfg: DictConfig) -> None:
     stages = {
         "fit": _fit,
         "autoencoder": _autoencoder,
@@ -53,6 +59,7 @@ def main(cfg: DictConfig) -> None:
         import torch
 
         torch.set_num_threads(cfg.threads)
+    read_meta(Path(cfg.data))  # refuses what is no data set
     output = Path(cfg.output)
     output.mkdir(parents=True, exist_ok=True)
     for stage in chosen:
@@ -97,7 +104,6 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from accelerate.utils import set_seed
 
     from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
-    from world_model.shards import read_meta
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.latents import encode_dataset, has_mirror
@@ -133,7 +139,6 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.api import Memory
     from world_model.memory.build import NETS, build_memory
     from world_model.provenance import weights_digests
-    from world_model.shards import read_meta
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.export import with_denoiser
@@ -218,7 +223,6 @@ def _predictive_state(cfg: DictConfig, data: Path, output: Path) -> None:
 def _export(cfg: DictConfig, data: Path, output: Path) -> None:
     import torch
 
-    from world_model.shards import read_meta
     from world_model.training.export import export
     from world_model.training.latents import encode_dataset
 

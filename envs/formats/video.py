@@ -142,6 +142,9 @@ def _actions(clip: Path) -> tuple[np.ndarray, list[list[_Action]]]:
         texts = [" ".join(x.split()) for x in entries]
         bounds = zip(texts, ends[:-1], ends[1:], strict=True)
         return positions, [[_Action(text, a, b) for text, a, b in bounds]]
+    if any(isinstance(x, str) for x in entries):
+        wrong = next(x for x in entries if not (isinstance(x, str) and x.strip()))
+        raise _refused(file, f"the entry {wrong!r} among texts")
     actions = [_timed(x, file) for x in entries]
     return times, _runs(actions, times, file)
 

@@ -5,20 +5,41 @@ The dots of the toy world ignore what a memory says; this model does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
 import torch
 from omegaconf import DictConfig
 
 from eval.build import make_memory
+from eval.checked_memory import CheckedMemory
 from eval.laws.example import Example
 from eval.laws.toy import dot_space
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory
+from world_model.api import Memory, WorldModel
+from world_model.core import Chunk
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
-from world_model.testing import MEMORY_LAWS, random_chunks
+from world_model.testing import MEMORY_LAWS, random_chunks, require
 
-LAWS = MEMORY_LAWS
+
+def readings_are_whole(
+    make: Callable[[], Memory], model: WorldModel, chunks: Sequence[Chunk]
+) -> None:
+    """`read` returns None or a `Reading` of the right shapes, finite."""
+    memory = CheckedMemory(make(), nullcontext)
+    memory.reset(len(chunks[0].active), seeds=range(len(chunks[0].active)))
+    for chunk in chunks:
+        memory.write(chunk)
+        start = model.start(chunk.context)
+        noise = [torch.Generator().manual_seed(0) for _ in chunk.actions]
+        model.extend(start, chunk.actions[:, None], memory=memory, generator=noise)
+    require(memory.num_bytes >= 0, "`num_bytes` is a whole number")
+
+
+# First: what it finds explains what the others would find.
+LAWS = (readings_are_whole, *MEMORY_LAWS)
 
 
 def examples(cfg: DictConfig) -> list[Example]:

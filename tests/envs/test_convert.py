@@ -344,6 +344,12 @@ def test_a_json_file_that_says_something_else_is_named(tmp_path, text):
         convert(source, tmp_path / "data")
 
 
+def test_of_mixed_entries_the_wrong_one_is_named(tmp_path):
+    folder = clips(tmp_path / "clips", ["lift the ball", 3])
+    with pytest.raises(ValueError, match="got the entry 3 among texts"):
+        convert(folder, tmp_path / "data")
+
+
 def test_more_actions_than_frames_are_refused(tmp_path):
     source = clips(tmp_path / "clips", ["go"] * 4, num_frames=4)
     with pytest.raises(

@@ -107,6 +107,29 @@ def test_stages_that_need_a_simulator_refuse(
 
 
 @pytest.mark.parametrize(
+    ("module", "words", "text"),
+    [
+        (
+            "world_model.train",
+            ["stage=[fit,slow]", "domain=video", "data=nosuch"],
+            "error: `data` must be a folder with meta.json, got nosuch: run `python",
+        ),
+        (
+            "envs.collect",
+            ["domain=scroll", "episodes=0"],
+            "error: `episodes` must be at least 1, got 0.",
+        ),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(tmp_path, module, words, text):
+    command = [sys.executable, "-m", module, *words, f"output={tmp_path}/out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(text)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("words", "text"),
     [
         (["stage=slow"], "`autoencoder` must be a folder with a trained .*stage=fit"),

@@ -25,6 +25,7 @@ from world_model.training.latents import encoder_fingerprint
 PARTS = Path(__file__).with_name("parts")
 NUMBERS = count()
 WHOLE = {"top": "", "fault": "pass", "actions": "actions", "costs": "costs"}
+WHOLE["size"] = "0 if self.views is None else self.views[0].nbytes"
 BASES = {"planner": "Planner", "task": "ReturnHome"}
 """What stands in the holes of `PARTS` where nothing is broken."""
 

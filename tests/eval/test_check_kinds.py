@@ -52,6 +52,14 @@ def test_metrics(install, fault, problem):
         assert any(v.problem.startswith(problem) for v in found), found
 
 
+def test_a_metric_without_its_name_at_the_top_is_told_so(install, tmp_path):
+    name = install("metric")
+    file = tmp_path / name / "configs" / "metric" / f"{name}.yaml"
+    file.write_text(f"_target_: {name}.Part\n")
+    (verdict,) = check("metric", name)
+    assert "A metric's YAML file must name it, `my_metric: {_target_" in verdict.problem
+
+
 def test_a_metric_needs_a_name_of_its_own(install):
     (verdict,) = check("metric", install("metric", own="success"))
     assert verdict.problem.startswith(

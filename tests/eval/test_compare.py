@@ -95,6 +95,14 @@ def test_other_episodes_and_unfinished_runs_are_refused(tmp_path):
     assert "Run what is missing with the same task, split, episodes" in text
 
 
+def test_rows_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    base = run(tmp_path, "none", "x" * 10)
+    one, two = (run(tmp_path / x, "anchor", "x" * 10) for x in "ab")
+    assert list(compare(base, [one])["row"]) == ["anchor"]
+    names = [f"anchor ({r.directory.name})" for r in (one, two)]
+    assert list(compare(base, [one, two])["row"]) == names
+
+
 def test_a_ceiling_must_be_above_the_floor(tmp_path):
     base, other = (run(tmp_path, m, "xx........") for m in ("none", "oracle"))
     with pytest.raises(ValueError, match="`--ceiling` must solve more than the first"):

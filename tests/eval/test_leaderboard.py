@@ -113,6 +113,22 @@ def test_another_objective_is_said(tmp_path, capsys):
         )
 
 
+def test_an_objective_of_ones_own_is_part_of_a_rows_name(tmp_path):
+    results = tmp_path / "results"
+    promote(run(tmp_path), results)
+    config = {"objective": {"_target_": "my_extras.Colourful"}}
+    target = promote(run(tmp_path, config=config), results)
+    assert target.name == "none-mpc-tiny-Colourful"
+    assert sorted(build(results)["row"]) == ["none", "none, Colourful"]
+
+
+def test_a_row_that_is_only_in_the_way_need_not_be_run_again(tmp_path):
+    results, source = tmp_path / "results", run(tmp_path)
+    promote(source, results)
+    with pytest.raises(ValueError, match=r"--replace\)\.$"):
+        promote(source, results)
+
+
 def test_two_rows_of_one_name_make_no_table(tmp_path):
     results = tmp_path / "results"
     for planner in ("mpc", "mpc_table"):

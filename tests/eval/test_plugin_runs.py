@@ -64,6 +64,36 @@ def test_a_run_names_the_broken_objective_not_the_planner(install, run):
     assert "Broken law: costs are finite, got [nan" in error
 
 
+@pytest.mark.parametrize(
+    ("holes", "problem"),
+    [
+        ({"fault": "frames = frames[:, 0]"}, "Broken law: `frames` have the shape (B,"),
+        ({"fault": "frames = frames / 0"}, "Broken law: `frames` are finite."),
+        ({"fault": "return frames"}, "Broken law: `read` returns a `Reading` or None,"),
+        ({"fault": "1 / 0"}, "ZeroDivisionError: division by zero"),
+        ({"size": "None"}, "Broken law: `num_bytes` is a whole number, at least 0, go"),
+    ],
+)
+def test_a_run_and_a_check_name_what_is_wrong_with_a_memory(
+    install, run, holes, problem
+):
+    name = install("memory", **holes)
+    error = run(f"memory={name}", "paired=null")
+    rule = f"`memory={name}` ({name}.Part) must work without an error, got {problem}"
+    assert error.startswith(f"error: {rule}")
+    broken = [v for v in check("memory", name) if v.problem]
+    assert broken[0].problem.startswith(problem)
+    assert broken[0].law.startswith("`read` returns None or a `Reading` of the right")
+
+
+def test_a_memory_of_ones_own_is_run(install, run, tmp_path):
+    name = install("memory")
+    assert run(f"memory={name}", "paired=null", "planner.planner.depth=1") is None
+    (path,) = (tmp_path / "outputs").glob("[!.]*")
+    assert RunRecord(path).run()["stores_frames"]
+    assert float(RunRecord(path).rows()[0]["memory_bytes"]) > 0
+
+
 def test_a_part_that_derives_from_nothing_is_refused(install, run):
     name = install("planner", base="object")
     assert "derive from world_model.policy_api.Planner" in run(f"planner={name}")
@@ -84,7 +114,9 @@ def test_a_task_an_objective_and_a_metric_of_ones_own_are_run(
     (row,) = record.rows()
     assert row[column] >= 0
     assert record.run()["provenance"]["plugins"].keys() == {task, objective, column}
-    assert f"{column} of none: {row[column]:.3g} actions" in capsys.readouterr().out
+    assert (
+        f"{column} of none, Part: {row[column]:.3g} actions" in capsys.readouterr().out
+    )
 
 
 def test_a_broken_column_stops_the_run_and_is_named(install, run):
