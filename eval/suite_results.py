@@ -45,6 +45,8 @@ def suite_of(directory: Path) -> str | None:
 def promote_suite(directory: Path, results: Path, *, replace: bool = False) -> Path:
     """Copies a suite's report into results/<suite>/<task>-<split>.
 
+    That of `suite=planners` also names its world models, which may run side by side.
+
     Args:
         directory: The suite's folder, e.g. outputs/recall-rooms-val-...
         results: The results directory.
@@ -60,7 +62,9 @@ def promote_suite(directory: Path, results: Path, *, replace: bool = False) -> P
     if suite is None:
         raise ValueError(f"{directory} must be the folder of a suite: {list(FILES)}.")
     run = json.loads((directory / FILES[suite][0]).read_text())
-    names = (run["config"]["task"]["name"], run["config"]["split"])
+    names = [run["config"]["task"]["name"], run["config"]["split"]]
+    if suite == "planners":
+        names += run["config"]["planners"]["world_models"]
     target = results / suite / "-".join(slug(name) for name in names)
     reasons = _refusals(directory, FILES[suite], run)
     if target.exists() and not replace:
