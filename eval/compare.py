@@ -7,7 +7,9 @@ the difference in success with its interval, how many episodes only one of the t
 solved, and the exact McNemar test of these (McNemar 1947, Psychometrika 12), whose
 p-values are corrected for the number of comparisons by Holm's method (Holm 1979,
 Scandinavian Journal of Statistics 6). With `--ceiling` also the share of the way from
-the first run to the ceiling.
+the first run to the ceiling. `--metric recall_lpips` compares another column of the
+records, a plug-in's too: the same test is then the sign test of the episodes in which
+the two differ.
 """
 
 from __future__ import annotations
@@ -25,10 +27,16 @@ from scipy.stats import binomtest
 from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
 from eval.leaderboard import other_question, row_name
 from eval.record import RunRecord, write_atomically
+from world_model.errors import unknown_name
+
+SUCCESS = "success"
 
 
 def compare(
-    base: RunRecord, others: Sequence[RunRecord], ceiling: RunRecord | None = None
+    base: RunRecord,
+    others: Sequence[RunRecord],
+    ceiling: RunRecord | None = None,
+    metric: str = SUCCESS,
 ) -> pd.DataFrame:
     """A line per run, in the order given.
 
@@ -37,29 +45,37 @@ def compare(
         others: Finished runs of the same task and episodes.
         ceiling: A run that solves more than `base`, to say how much of the way each
             run goes; None to leave that out.
+        metric: The column that is compared.
 
     Returns:
-        `row`, `n`, `success` and `base_success` (shares), `gain` with bounds,
-        `only_row` and `only_base` (episodes that only one solved), `p` and `p_holm`,
-        and with a ceiling `gap_closed` with bounds.
+        `row`, `n` (episodes in which all runs have a value), `<metric>` and
+        `base_<metric>` (means), `gain` with bounds, `higher` and `lower` (episodes in
+        which the row is above and below the base), `p` and `p_holm`, and with a
+        ceiling `gap_closed` with bounds.
 
     Raises:
-        ValueError: If a run is unfinished or of other episodes, or the ceiling
-            solves no more than `base`.
+        ValueError: If a run is unfinished or of other episodes or lacks the column, or
+            the ceiling solves no more than `base`.
     """
     extra = [] if ceiling is None else [ceiling]
     check_paired(base, [*others, *extra])
-    top = None if ceiling is None else _solved(ceiling)
-    floor = _solved(base)
-    if top is not None and top.sum() <= floor.sum():
+    values = np.stack([_values(x, metric) for x in (base, *others, *extra)])
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    if not values.shape[1]:
+        raise ValueError(
+            f"`--metric` must have a value in an episode of every run, got {metric}, "
+            "which has none: compare another."
+        )
+    floor, top = values[0], None if ceiling is None else values[-1]
+    if metric == SUCCESS and top is not None and top.sum() <= floor.sum():
         raise ValueError(
             f"`--ceiling` must solve more than the first run, got {top.mean():.3g} and "
             f"{floor.mean():.3g}: name the oracle or the simulator."
         )
     names = _names([base, *others])[1:]
     lines = [
-        {"row": name, **_line(record, floor, top)}
-        for name, record in zip(names, others, strict=True)
+        {"row": name, **_line(metric, found, floor, top)}
+        for name, found in zip(names, values[1 : len(names) + 1], strict=True)
     ]
     for line, p in zip(lines, holm([line["p"] for line in lines]), strict=True):
         line["p_holm"] = p
@@ -118,61 +134,74 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def _solved(record: RunRecord) -> np.ndarray:
-    """Success (n,) as 0 or 1, by ascending seed."""
+def _values(record: RunRecord, metric: str) -> np.ndarray:
+    """A column (n,) by ascending seed, NaN where an episode has no value."""
     rows = pd.DataFrame(record.rows()).sort_values("seed")
-    return rows["success"].to_numpy(float)
+    if metric not in rows:
+        raise unknown_name("metric", metric, [x for x in rows if x != "seed"])
+    return rows[metric].to_numpy(float)
 
 
 def _line(
-    record: RunRecord, floor: np.ndarray, top: np.ndarray | None
+    metric: str, found: np.ndarray, floor: np.ndarray, top: np.ndarray | None
 ) -> dict[str, Any]:
-    solved = _solved(record)
-    wins, losses = int((solved > floor).sum()), int((solved < floor).sum())
-    gain = paired_bootstrap_difference(solved, floor, rng=np.random.default_rng(0))
-    line: dict[str, Any] = {"n": len(solved)}
-    line |= {"success": solved.mean(), "base_success": floor.mean()}
-    line |= gain.columns("gain") | {"only_row": wins, "only_base": losses}
+    higher, lower = int((found > floor).sum()), int((found < floor).sum())
+    gain = paired_bootstrap_difference(found, floor, rng=np.random.default_rng(0))
+    line: dict[str, Any] = {"n": len(found), metric: found.mean()}
+    line |= {f"base_{metric}": floor.mean()} | gain.columns("gain")
+    line |= {"higher": higher, "lower": lower}
     if top is not None:
         closed = bootstrap_ratio(
-            solved - floor, top - floor, rng=np.random.default_rng(0)
+            found - floor, top - floor, rng=np.random.default_rng(0)
         )
         line |= closed.columns("gap_closed")
-    return line | {"p": mcnemar(wins, losses)}
+    return line | {"p": mcnemar(higher, lower)}
 
 
-def print_comparison(table: pd.DataFrame, base: str, task: str) -> None:
+def print_comparison(
+    table: pd.DataFrame, base: str, task: str, metric: str = SUCCESS
+) -> None:
     """Prints the lines; shares in percent, p-values corrected."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    has_gap = "gap_closed" in table
+    is_share = metric == SUCCESS
+    against = _number(table[f"base_{metric}"].iloc[0], is_share)
+    unit = " %" * is_share
+    title = f"{task}, n={table['n'].iloc[0]}, against {base} ({against}{unit})"
     shown = Table(
-        title=f"{task}, n={table['n'].iloc[0]}, against {base} "
-        f"({100 * table['base_success'].iloc[0]:.1f} %)",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 0),
+        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0)
     )
-    headings = ["row", "success", "gain [95 %]", "won/lost"]
+    has_gap = "gap_closed" in table
+    headings = ["row", metric, "gain [95 %]", "won/lost" if is_share else "up/down"]
     headings += ["gap closed [95 %]"] * has_gap + ["p (Holm)"]
     shown.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for line in table.to_dict("records"):
-        cells = [line["row"], f"{100 * line['success']:.1f}", _interval(line, "gain")]
-        cells.append(f"{line['only_row']}/{line['only_base']}")
+        cells = [line["row"], _number(line[metric], is_share)]
+        cells += [
+            _interval(line, "gain", is_share),
+            f"{line['higher']}/{line['lower']}",
+        ]
         if has_gap:
-            cells.append(_interval(line, "gap_closed"))
-        shown.add_row(*cells, f"{line['p_holm']:.2g}")
+            cells.append(_interval(line, "gap_closed", is_share=True))
+        shown.add_row(*map(Text, cells), f"{line['p_holm']:.2g}")
     Console().print(shown)
 
 
-def _interval(line: dict[str, float], name: str) -> str:
+def _interval(line: dict[str, float], name: str, is_share: bool) -> str:
     value, low, high = (line[name + x] for x in ("", "_low", "_high"))
-    bounds = "" if pd.isna(low) else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * value:.1f}{bounds}"
+    bounds = [_number(x, is_share) for x in (low, high)]
+    return _number(value, is_share) + (
+        "" if pd.isna(low) else f" [{', '.join(bounds)}]"
+    )
+
+
+def _number(value: float, is_share: bool) -> str:
+    return f"{100 * value:.1f}" if is_share else f"{value:.3g}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -182,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("base", type=Path, help="folder of the run to compare with")
     parser.add_argument("runs", nargs="+", type=Path, metavar="run")
     parser.add_argument("--ceiling", type=Path, help="run to measure the gap up to")
+    parser.add_argument("--metric", default=SUCCESS, help="column; default: success")
     parser.add_argument("--csv", type=Path, help="also write the table there")
     return parser
 
@@ -192,13 +222,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         base = RunRecord(arguments.base)
         ceiling = RunRecord(arguments.ceiling) if arguments.ceiling else None
-        table = compare(base, [RunRecord(path) for path in arguments.runs], ceiling)
+        runs = [RunRecord(path) for path in arguments.runs]
+        table = compare(base, runs, ceiling, arguments.metric)
         if arguments.csv:
             write_atomically(arguments.csv, table.to_csv(index=False))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print_comparison(table, row_name(base.run()), base.run()["task"])
+    run = base.run()
+    print_comparison(table, row_name(run), run["task"], arguments.metric)
     if arguments.csv:
         print(f"results: {arguments.csv}")
     return 0

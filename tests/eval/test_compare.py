@@ -46,7 +46,7 @@ def test_differences_are_taken_episode_by_episode(tmp_path):
     assert (line["success"], line["base_success"]) == (0.5, 0.2)
     assert line["gain"] == pytest.approx(0.3)
     assert line["gain_low"] < 0.3 < line["gain_high"]
-    assert (line["only_row"], line["only_base"]) == (4, 1)
+    assert (line["higher"], line["lower"]) == (4, 1)
     assert line["gap_closed"] == pytest.approx(3 / 8)
     # Two sides of a fair coin that shows 4 of 5 or more: 2 * 6 / 32.
     assert line["p"] == line["p_holm"] == pytest.approx(12 / 32)
@@ -130,6 +130,34 @@ def test_without_a_ceiling_there_is_no_gap_to_close(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "gap closed" not in out
     assert "10.0 [0.0, 30.0]" in out
+
+
+def columns(root: Path, memory: str, steps: list[float | None]) -> RunRecord:
+    record = RunRecord(root / memory)
+    record.start(
+        replace(SPEC, memory=memory, seeds=tuple(range(len(steps)))),
+        MADE,
+        stores_frames=False,
+    )
+    for seed, value in enumerate(steps):
+        record.append({"seed": seed, "success": 1, "steps": value})
+    return record
+
+
+def test_any_column_is_compared_where_all_have_a_value(tmp_path, capsys):
+    base = columns(tmp_path, "none", [4, 6, None, 8])
+    other = columns(tmp_path, "anchor", [2, 6, 5, 5])
+    (line,) = compare(base, [other], metric="steps").to_dict("records")
+    assert (line["n"], line["steps"], line["base_steps"]) == (3, 13 / 3, 6)
+    assert line["gain"] == pytest.approx(-5 / 3)
+    assert (line["higher"], line["lower"], line["p"]) == (0, 2, 0.5)
+    folders = [str(tmp_path / x) for x in ("none", "anchor")]
+    assert main([*folders, "--metric", "steps"]) == 0
+    assert "n=3, against none (6)" in capsys.readouterr().out
+    assert main([*folders, "--metric", "stepps"]) == 1
+    assert "Unknown metric 'stepps'. Did you mean 'steps'?" in capsys.readouterr().err
+    assert main([*folders, "--metric", "spl"]) == 1
+    assert "got spl, which has none: compare another" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_record_is_named(tmp_path, capsys):
