@@ -170,12 +170,14 @@ def print_comparison(
     is_share = metric == SUCCESS
     against = _number(table[f"base_{metric}"].iloc[0], is_share)
     unit = " %" * is_share
-    title = f"{task}, n={table['n'].iloc[0]}, against {base} ({against}{unit})"
+    what = "" if is_share else f"{metric}, "
+    title = f"{task}, {what}n={table['n'].iloc[0]}, against {base} ({against}{unit})"
     shown = Table(
         title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0)
     )
     has_gap = "gap_closed" in table
-    headings = ["row", metric, "gain [95 %]", "won/lost" if is_share else "up/down"]
+    headings = ["row", SUCCESS if is_share else "value", "gain [95 %]"]
+    headings.append("won/lost" if is_share else "up/down")
     headings += ["gap closed [95 %]"] * has_gap + ["p (Holm)"]
     shown.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:

@@ -153,7 +153,7 @@ def test_any_column_is_compared_where_all_have_a_value(tmp_path, capsys):
     assert (line["higher"], line["lower"], line["p"]) == (0, 2, 0.5)
     folders = [str(tmp_path / x) for x in ("none", "anchor")]
     assert main([*folders, "--metric", "steps"]) == 0
-    assert "n=3, against none (6)" in capsys.readouterr().out
+    assert "steps, n=3, against none (6)" in capsys.readouterr().out
     assert main([*folders, "--metric", "stepps"]) == 1
     assert "Unknown metric 'stepps'. Did you mean 'steps'?" in capsys.readouterr().err
     assert main([*folders, "--metric", "spl"]) == 1
