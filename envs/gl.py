@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import weakref
 
 import numpy as np
 
@@ -20,6 +22,7 @@ except Exception as error:
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 """All that the next step of the dynamics depends on."""
+_RENDERERS: weakref.WeakSet[mujoco.Renderer] = weakref.WeakSet()
 
 
 def get_physics(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
@@ -46,4 +49,13 @@ def make_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
     # The shadow map alone costs 70 times the rest of a 64 px image.
     for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
         renderer.scene.flags[flag] = 0
+    if not _RENDERERS:  # after MuJoCo has registered its own end, hence before it
+        atexit.register(_close_all)
+    _RENDERERS.add(renderer)
     return renderer
+
+
+def _close_all() -> None:
+    """Frees what nobody has closed while OpenGL still works: later it complains."""
+    for renderer in list(_RENDERERS):
+        renderer.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -253,3 +255,10 @@ def test_a_missing_backend_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -
     domain = RoomsDomain()
     with pytest.raises(RuntimeError, match="MUJOCO_GL=.*libosmesa6"):
         domain.render()
+
+
+def test_a_script_that_closes_nothing_ends_in_silence() -> None:
+    code = "import gymnasium, envs\nenv = gymnasium.make('SlowFast/RoomsFindSeen-v0')\n"
+    command = [sys.executable, "-c", f"{code}env.reset(seed=0)"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
