@@ -96,11 +96,14 @@ def plot_curves(lines: Mapping[Row, pd.DataFrame], path: Path) -> None:
         height=3.5,
         facet_kws={"sharex": "row"},
     )
-    grid.set(xscale="log", ylim=(-0.02, 1.02))
+    grid.set(ylim=(-0.02, 1.02))
     grid.set_titles("{col_name}")
     for axis, name in zip(grid.axes, grid.row_names, strict=True):
         for panel in axis:
             panel.set_xlabel(name)
+            # Doublings: budgets seldom span two powers of ten.
+            panel.set_xscale("log", base=2)
+            panel.xaxis.set_major_formatter("{x:g}")
     grid.figure.subplots_adjust(hspace=0.35)  # the upper labels, the lower titles
     grid.savefig(path, dpi=120)
     plt.close(grid.figure)
