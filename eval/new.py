@@ -24,12 +24,14 @@ from eval.names import choices  # noqa: E402
 from world_model.plugins import GROUPS, find_plugins  # noqa: E402
 
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS = ("planner", "memory", "world_model")
+KINDS = ("planner", "memory", "world_model", "objective", "metric")
 RUNS = {
     "planner": "planner=$name",
     "memory": "memory=$name",
     # Its latents are its own: the shipped classifier does not know them.
     "world_model": "world_model=$name task=rooms_return_home memory=none",
+    "objective": "objective=$name memory=none",
+    "metric": "metric=$name memory=none",
 }
 """Per kind, the options of `python -m eval.run` that try it."""
 
