@@ -145,7 +145,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.latents import encode_dataset, encoder_fingerprint
     from world_model.training.queries import latent_model
     from world_model.training.question_batch import SlowFastConfig
-    from world_model.training.slow_fast import check_memory, train_slow_fast
+    from world_model.training.slow_fast import train_slow_fast
 
     weights = Path(cfg.init or cfg.weights)
     autoencoder = _trained_autoencoder(weights)
@@ -169,7 +169,6 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
         model = latent_model(network, meta, min_change)
         return build_memory(plain(cfg.memory), model, weights, encoder)
 
-    check_memory(make_memory(denoiser))
     fields = plain(cfg.slow_fast)
     mix = plain(cfg.slow.mix) | fields.get("mix", {})
     config = SlowFastConfig(**fields | {"mix": ClipMix(**mix)})

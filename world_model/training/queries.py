@@ -20,6 +20,8 @@ from world_model.core import Chunk, Context, Reading
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.memory.composed import ComposedMemory
+from world_model.memory.predictive_state import PredictiveStateMemory
 from world_model.shards import ShardMeta
 from world_model.training.clips import LatentEpisodes
 
@@ -91,7 +93,11 @@ def ask(
             written at least `MIN_DELAY` chunks before, half about what comes later.
         rng: Draws the questions.
         device: Where that world model is.
+
+    Raises:
+        ValueError: If the memory reads what encoded episodes do not hold.
     """
+    _check_memory(memory)
     memory.reset(len(episodes), seeds=list(episodes))
     parts: list[Queries] = []
     for t in range(max(snapshots)):
@@ -101,6 +107,23 @@ def ask(
             asked = (episodes, t, per_snapshot, first, rng, device)
             parts.append(_ask_once(memory, data, *asked))
     return joined(parts)
+
+
+def _check_memory(memory: Memory) -> None:
+    """Refuses memories that read what encoded episodes do not hold.
+
+    Raises:
+        ValueError: If one looks at images or at the simulator's state.
+    """
+    members = [memory]
+    for member in members:
+        if isinstance(member, ComposedMemory):
+            members += [member.first, member.second]
+        if member.privileged or isinstance(member, PredictiveStateMemory):
+            raise ValueError(
+                "`stage=slow_fast` works on latents, got a memory that looks at images "
+                f"or at the simulator, {type(member).__name__}: choose another memory."
+            )
 
 
 def joined(parts: Sequence[Queries]) -> Queries:

@@ -20,12 +20,9 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from world_model.api import Memory
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
-from world_model.memory.composed import ComposedMemory
-from world_model.memory.predictive_state import PredictiveStateMemory
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import LatentEpisodes
 from world_model.training.latents import digest_of
@@ -105,23 +102,6 @@ def train_slow_fast(
             # Last: a checkpoint says that all before it has been written.
             loop.save(done)
     return loop.finish()
-
-
-def check_memory(memory: Memory) -> None:
-    """Refuses memories that read what encoded episodes do not hold.
-
-    Raises:
-        ValueError: If one looks at images or at the simulator's state.
-    """
-    members = [memory]
-    for member in members:
-        if isinstance(member, ComposedMemory):
-            members += [member.first, member.second]
-        if member.privileged or isinstance(member, PredictiveStateMemory):
-            raise ValueError(
-                "`stage=slow_fast` works on latents, got a memory that looks at images "
-                f"or at the simulator, {type(member).__name__}: choose another memory."
-            )
 
 
 def _check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:
