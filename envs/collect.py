@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from envs.domains import (
 from envs.recording import record_both, record_episode, record_vectors
 from envs.splits import SPLITS, episode_rng
 from world_model.errors import told_in_one_line, unknown_name
+from world_model.names import check_group_names
 from world_model.plugins import register_configs
 from world_model.shards import (
     ShardMeta,
@@ -214,5 +216,7 @@ def _vectors(domain: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    with told_in_one_line():
+        check_group_names(sys.argv[1:])
     register_configs()
     main()

@@ -30,9 +30,9 @@ from eval.intervals import (  # noqa: E402
     wilson_interval,
 )
 from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
-from eval.names import check_group_names  # noqa: E402
 from eval.record import RunRecord, write_atomically  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
+from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 
 ROWS = ("noop", "random", "open_loop", "reverse_log", "expert_no_memory")

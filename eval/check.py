@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING  # noqa: E402
 import hydra  # noqa: E402
 
 from eval.errors import described  # noqa: E402
-from eval.names import CONFIGS, check_group_names  # noqa: E402
 from eval.time_limit import OutOfTime, time_limit  # noqa: E402
+from world_model.names import CONFIGS, check_group_names  # noqa: E402
 from world_model.plugins import GROUPS, register_configs  # noqa: E402
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from importlib.util import find_spec  # noqa: E402
 from pathlib import Path  # noqa: E402
 from string import Template  # noqa: E402
 
-from eval.names import choices  # noqa: E402
+from world_model.names import choices  # noqa: E402
 from world_model.plugins import GROUPS, find_plugins  # noqa: E402
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -22,8 +22,8 @@ from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from eval.errors import USER_ERRORS, one_line  # noqa: E402
-from eval.names import check_group_names  # noqa: E402
 from world_model.errors import unknown_name  # noqa: E402
+from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ CONTRACTS = tuple(
         "core",
         "errors",
         "frames",
+        "names",
         "odometry",
         "phrase_space",
         "plugins",

@@ -15,6 +15,7 @@ checkpoint, the others begin again. Several stages run one after the other:
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ import hydra
 from omegaconf import DictConfig
 
 from world_model.errors import told_in_one_line, unknown_name
+from world_model.names import check_group_names
 from world_model.plain import plain
 from world_model.plugins import register_configs
 from world_model.shards import read_meta
@@ -252,5 +254,7 @@ def _position_probe(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
+    with told_in_one_line():
+        check_group_names(sys.argv[1:])
     register_configs()
     main()

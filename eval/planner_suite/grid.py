@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 
 from envs.domains import domain_class
 from eval import build
-from eval.names import choices
 from eval.planner_suite.budget import CALLS, SECONDS, Budget
 from eval.planner_suite.sizes import SIZES, Question
 from eval.run_spec import slug
 from world_model.errors import unknown_name
+from world_model.names import choices
 
 _SET_HERE = {
     "planner": "planners.optimizers",

@@ -119,6 +119,16 @@ def test_stages_that_need_a_simulator_refuse(
             ["domain=scroll", "episodes=0"],
             "error: `episodes` must be at least 1, got 0.",
         ),
+        (
+            "envs.collect",
+            ["domain=scrol"],
+            "error: Unknown domain 'scrol'. Did you mean 'scroll'? Available: ",
+        ),
+        (
+            "world_model.train",
+            ["domain=room", "memory=anchr"],
+            "error: Unknown domain 'room'. Did you mean 'rooms'? Available: ",
+        ),
     ],
 )
 def test_bad_input_is_answered_in_one_line(tmp_path, module, words, text):

@@ -4,7 +4,7 @@ import hydra
 import pytest
 
 from eval import build_world_model
-from eval.names import CONFIGS
+from world_model.names import CONFIGS
 
 
 @pytest.mark.parametrize(("native", "said"), [(True, False), (False, True)])

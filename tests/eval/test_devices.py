@@ -10,11 +10,11 @@ import torch
 from eval import build_objective
 from eval.build_planner import build_planner
 from eval.build_world_model import build_world_model, encoder_of, weights
-from eval.names import CONFIGS
 from planners.subgoals import ALL_AS_SHOWN
 from world_model.api import device_of
 from world_model.core import Chunk, Context, Goal, Rollout
 from world_model.memory.build import build_memory
+from world_model.names import CONFIGS
 from world_model.plain import plain
 from world_model.shards import ShardMeta
 from world_model.toy import DotWorldModel

@@ -8,7 +8,7 @@ import pytest
 from envs.memory_task_env import Measures
 from eval.build import build_metrics
 from eval.evaluate import Episode
-from eval.names import CONFIGS
+from world_model.names import CONFIGS
 
 NAMES = ("subgoal_1", "subgoal_2", "subgoal_3")
 DISTANCES = tuple(f"object_{i}_distance" for i in (1, 2, 3))

@@ -1,6 +1,6 @@
 import pytest
 
-from eval.names import check_group_names, choices
+from world_model.names import check_group_names, choices
 
 
 @pytest.mark.parametrize(
