@@ -87,9 +87,7 @@ def convert(
     texts = reader.phrases(source, options)
     plan = make_plan(texts, source, num_actions, is_cut=writer.name == "shards")
     origin = _origin(source, reader, options, plan)
-    meta = _meta(known, plan, options, name, origin)
-    if known is not None and _cuts_otherwise(reader, known, options):
-        meta = replace(meta, motions=None)
+    meta = _meta(known, plan, options, name, origin, reader)
     print(plan)
     start = time.monotonic()
     with _whole(target) as scratch:
@@ -192,6 +190,7 @@ def _meta(
     options: ReadOptions,
     name: str | None,
     origin: dict[str, Any],
+    reader: EpisodeFormat,
 ) -> ShardMeta:
     """What the target says of itself."""
     from world_model.provenance import provenance
@@ -210,13 +209,14 @@ def _meta(
         )
     made["converted_from"]["provenance"] = known.provenance
     new = tuple(x for x in plan.phrases if x not in known.phrases)
+    is_moved_alike = not new and not _cuts_otherwise(reader, known, options)
     return replace(
         known,
         domain=name or known.domain,
         chunk_length=options.frames_per_action(known),
         phrases=known.phrases + new,
         inverses=known.inverses + (None,) * len(new),
-        motions=None if new else known.motions,
+        motions=known.motions if is_moved_alike else None,
         labels=_kept_labels(known, options),
         provenance=made,
     )

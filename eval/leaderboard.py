@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from eval.make_part import is_ours
 from eval.metric import METRICS
 from eval.record import (
     EPISODES_FILE,
@@ -32,7 +33,6 @@ from eval.record import (
     write_atomically,
 )
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
-from eval.shadowing import PACKAGES
 from eval.suite_results import promote_suite, suite_of
 
 MIN_EPISODES = 100
@@ -92,10 +92,11 @@ def row_name(run: Mapping[str, Any]) -> str:
 
 def _marks(run: Mapping[str, Any]) -> list[str]:
     """What else makes a row another than that of its parts."""
-    target = run["config"].get("objective", {}).get("_target_", "planners")
-    judge, _, name = target.rpartition(".")
-    is_own = run["world_model"] != "none" and judge.split(".")[0] not in PACKAGES
-    return ["given image"] * _is_image_given(run) + [name] * (is_own and bool(judge))
+    marks = ["given image"] * _is_image_given(run)
+    objective = run["config"].get("objective", {})
+    if run["world_model"] != "none" and not is_ours(objective):
+        marks.append(objective["_target_"].rpartition(".")[2])
+    return marks
 
 
 def _is_image_given(run: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ def naming(
         ) from error
 
 
-def is_ours(node: DictConfig) -> bool:
+def is_ours(node: Mapping[Any, Any]) -> bool:
     """True if a configuration names a class of this project, or none."""
     return str(node.get("_target_", "eval")).split(".")[0] in PACKAGES
 

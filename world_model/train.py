@@ -112,7 +112,7 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.slow import SlowConfig, train_slow
 
     autoencoder = _trained_autoencoder(output)
-    init = cfg.init and _trained_denoiser(Path(cfg.init))
+    init = _trained_denoiser(Path(cfg.init)) if cfg.init else None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     episodes = encode_dataset(data, autoencoder.to(device), device)
     meta = read_meta(data)

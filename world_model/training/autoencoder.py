@@ -24,6 +24,7 @@ from world_model.precision import mixed_precision
 from world_model.shards import read_shards
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
+from world_model.training.slow import too_few
 
 _BATCH = 256
 """Images that are judged at once."""
@@ -133,10 +134,7 @@ def _num_held_out(data: Path, num_images: int, config: AutoencoderConfig) -> int
     wanted = min(config.num_held_out, num_images // 4)  # of small sets, a quarter
     held_out = math.ceil(wanted / each)
     if held_out >= episodes:
-        raise ValueError(
-            f"A data set must hold at least 2 episodes, got {episodes}: one is kept "
-            "for validation; collect or convert more."
-        )
+        raise too_few(episodes)
     return held_out * each
 
 

@@ -144,12 +144,16 @@ def split(data: Parted, held_out: float) -> tuple[Parted, Parted]:
     """
     count = len(data.actions) - max(1, int(held_out * len(data.actions)))
     if count < 1:
-        raise ValueError(
-            f"A data set must hold at least 2 episodes, got {len(data.actions)}: one "
-            "is kept for validation; collect or convert more."
-        )
-
+        raise too_few(len(data.actions))
     return data.part(slice(0, count)), data.part(slice(count, None))
+
+
+def too_few(num_episodes: int) -> ValueError:
+    """The error for a data set of which nothing would be left to train on."""
+    return ValueError(
+        f"A data set must hold at least 2 episodes, got {num_episodes}: one is kept "
+        "for validation; collect or convert more."
+    )
 
 
 def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
