@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
-from eval.build_objective import READS_WORDS, build_objective, checked_objective
+from eval.build_objective import build_objective, checked_objective, reads_image
 from eval.build_planner import budgeted_planner, checked_planner
 from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.decision_limit import check_limit
@@ -85,10 +85,11 @@ def check(cfg: DictConfig) -> None:
         raise unknown_name("goal", cfg.goal, GOALS)
     _check_groups(cfg)
     check_limit(cfg)
-    if cfg.goal == "given_image" and cfg.objective["_target_"] == READS_WORDS:
+    if cfg.goal == "given_image" and not reads_image(cfg):
         raise ValueError(
             "`goal=given_image` needs an objective that reads it, got "
-            f"{cfg.objective['_target_'].split('.')[-1]}: add objective=goal_image."
+            f"{cfg.objective['_target_'].split('.')[-1]} for task={cfg.task.name}: add "
+            "objective=goal_image."
         )
     is_simulated = "planner" in cfg.planner and cfg.world_model.name == "simulator"
     if is_simulated and cfg.memory.name not in ("none", "oracle"):

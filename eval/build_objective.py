@@ -22,6 +22,16 @@ READS_PLACES = "planners.arrangement.Arrangement"
 """The objective that is made from a position probe."""
 
 
+def reads_image(cfg: DictConfig) -> bool:
+    """Whether the objective looks at a goal image that the task shows."""
+    from envs.tasks import find_task
+
+    if cfg.objective["_target_"] == READS_PLACES:
+        # What a cup hides is asked in words, which it reads alone.
+        return bool(getattr(find_task(cfg.task.kind), "recalls_starts", True))
+    return bool(cfg.objective["_target_"] != READS_WORDS)
+
+
 def checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
     """The objective; if it is a plug-in's, one whose costs are checked."""
     from eval.checked_objective import CheckedObjective

@@ -151,8 +151,13 @@ def check_comparable(records: dict[str, RunRecord]) -> None:
     """Refuses rows that were not run on the episodes of the simulator row.
 
     Raises:
-        ValueError: With every reason.
+        ValueError: With every reason, or if there is nothing to compare it to.
     """
+    if len(records) < 2:
+        raise ValueError(
+            "A certificate needs memory-less rows, got none: let `floors` of the task "
+            "name their policies."
+        )
     top = records["simulator"].run()
     problems = []
     if top["world_model"] != "simulator":

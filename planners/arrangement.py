@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from planners.objectives import goal_latents
 from planners.subgoals import ALL_AS_SHOWN, AS_OTHER
 from world_model.api import WorldModel
 from world_model.core import Goal, Rollout
@@ -85,11 +86,7 @@ class Arrangement(Objective):
 
     def images(self, goal: Goal) -> Sequence[Tensor | None]:
         """Latents of each episode's goal image, if there is one."""
-        if goal.recalled:
-            return goal.recalled
-        if goal.images is None:
-            return [None] * len(goal.instructions)
-        return list(self.world_model.encode(goal.images))
+        return goal_latents(self.world_model, goal)
 
     def wanted(self, words: str, image: Tensor | None) -> list[tuple[int, Tensor]]:
         """Which objects belong where (3,) [m]; none if words or image do not say.
@@ -108,7 +105,8 @@ class Arrangement(Objective):
             return []
         places, logits = (x[0] for x in self.read(image[None]))
         if other:
-            return [(self._index(other[1]), places[self._index(other[2])])]
+            moved, former = (self._index(name) for name in other.groups())
+            return [(moved, places[former])] if logits[former] > 0 else []
         return [(i, places[i]) for i in (logits > 0).nonzero()[:, 0].tolist()]
 
     def _judged(self, rollout: Rollout, goal: Goal) -> list[tuple[Tensor, Tensor]]:

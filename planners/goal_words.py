@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,13 +19,15 @@ class GoalWords:
 
     A model that makes videos knows goals as it was told them in training, by the names
     of places, not by images. For the first object that is not where it belongs, the
-    goal is said whose place is nearest to that; objects whose place is taken wait.
-    Where nothing is known or lacking, the words stay as they are.
+    goal is said whose place is nearest to that; objects whose place is taken wait, for
+    one that is in the hand. What cannot be seen takes no place. Where nothing is known
+    or lacking, the words stay as they are.
 
     Args:
         objective: Says where objects are and belong.
         goals: What the world model was told, with the places that were meant.
         clearance: Another object nearer than this to a place takes it [m].
+        lifted: An object higher than this is in the hand [m].
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class GoalWords:
         goals: Sequence[GoalPlace],
         *,
         clearance: float = 0.04,
+        lifted: float = 0.08,
     ) -> None:
         self.objective = objective
         self.goals = tuple(goals)
         self.clearance = clearance
+        self.lifted = lifted
 
     @torch.no_grad()
     def __call__(self, latents: Tensor, goal: Goal) -> list[str]:
@@ -47,28 +51,36 @@ class GoalWords:
             latents: Present views (B, c, h, w).
             goal: Subgoals with their images, see `Arrangement`.
         """
-        places, _ = self.objective.read(latents)
+        places, logits = self.objective.read(latents)
+        # The reader has learned nothing of where unseen objects are.
+        places = places.masked_fill((logits <= 0)[..., None], torch.inf)
         images = self.objective.images(goal)
         asked = zip(goal.instructions, images, places, strict=True)
         return [self._say(words, image, at) for words, image, at in asked]
 
     def _say(self, words: str, image: Tensor | None, at: Tensor) -> str:
         """In words what the first object that can be moved lacks, of objects (n, 3)."""
-        lacking = [
-            (index, place)
-            for index, place in self.objective.wanted(words, image)
-            if (at[index] - place).norm() > self.objective.tolerance
-        ]
-        free = [(i, place) for i, place in lacking if self._is_free(place, at, but=i)]
-        for index, place in free:
-            if known := self._told(index):
+        wanted = dict(self.objective.wanted(words, image))
+        lacking = self._lacking(wanted, at)
+        for index in lacking:
+            place, known = wanted.get(index), self._told(index)
+            if place is not None and known and self._is_free(place, at, but=index):
                 return _nearest(known, place)
-        taken = torch.stack([*at, *(place for _, place in lacking)])
-        for index, place in lacking:
+        taken = torch.stack([*at, *wanted.values()])
+        for index in lacking:
             if known := self._told(index):
                 aside = [x for x in known if self._is_free(torch.tensor(x[2]), taken)]
-                return _nearest(aside or known, place)
+                return _nearest(aside or known, wanted.get(index, at[index]))
         return words
+
+    def _lacking(self, wanted: Mapping[int, Tensor], at: Tensor) -> list[int]:
+        """Which objects belong elsewhere; only the one in the hand, if one is."""
+        heights = at[:, 2].tolist()
+        held = [i for i, z in enumerate(heights) if self.lifted < z < torch.inf]
+        if held and wanted:
+            return held[:1]
+        tolerance = self.objective.tolerance
+        return [i for i, x in wanted.items() if (at[i] - x).norm() > tolerance]
 
     def _told(self, index: int) -> list[GoalPlace]:
         """The goals that move an object."""

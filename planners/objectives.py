@@ -49,11 +49,21 @@ class SuccessClassifier(Objective):
         return logits.view(latents.shape[:3]), visible.view(latents.shape[:3])
 
 
+def goal_latents(world_model: WorldModel, goal: Goal) -> Sequence[Tensor | None]:
+    """Latents (c, h, w) of each episode's goal image: recalled, shown, or None."""
+    if goal.recalled:
+        return goal.recalled
+    if goal.images is None:
+        return [None] * len(goal.instructions)
+    return list(world_model.encode(goal.images))
+
+
 class GoalImage(Objective):
     """Distance of the latents to those of a goal image, in [0, 1].
 
     Cost = 1 - exp(-mse / temperature): flat far away, where pixel distances say
-    nothing, and steep at the goal.
+    nothing, and steep at the goal. Goal images come from the memory (`Goal.recalled`)
+    or from the task; where a memory does not know, every future costs 1.
 
     Args:
         world_model: Encodes the goal image.
@@ -70,19 +80,26 @@ class GoalImage(Objective):
         """See `Objective.__call__`.
 
         Raises:
-            ValueError: If the task shows no goal image.
+            ValueError: If the task shows no goal image and memory was not asked.
         """
         return 1 - self.success_probability(rollout, goal)
 
     def success_probability(self, rollout: Rollout, goal: Goal) -> Tensor:
         """The likeness exp(-mse / temperature), not calibrated."""
-        if goal.images is None:
+        if goal.images is None and not goal.recalled:
             raise ValueError(
                 "`objective=goal_image` needs a task that shows a goal image, got "
                 f"{goal.instructions[0]!r}: use objective=success_classifier."
             )
-        target = self.world_model.encode(goal.images)[:, None, None]
-        error = (rollout.latents[:, :, :, -1] - target).square().mean(dim=(3, 4, 5))
+        views = rollout.latents[:, :, :, -1]
+        # Nothing is like an image that is not known.
+        targets = [
+            torch.full_like(view[0, 0], torch.inf) if image is None else image.to(view)
+            for view, image in zip(
+                views, goal_latents(self.world_model, goal), strict=True
+            )
+        ]
+        error = (views - torch.stack(targets)[:, None, None]).square().mean((3, 4, 5))
         return torch.exp(-error / self.temperature)
 
 

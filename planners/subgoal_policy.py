@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from planners.mpc import MPCPolicy
-from planners.subgoals import Grammar, Subgoal, plain_grammar
+from planners.subgoals import Grammar, Subgoal, of_goal_view, plain_grammar
 from world_model.api import Memory, WorldModel, with_latents
 from world_model.core import Chunk, Goal, Moment, Rollout
 from world_model.policy_api import Objective, Observation, Planner
@@ -82,7 +82,7 @@ class SubgoalPolicy(MPCPolicy):
         """The present subgoal of every episode, with what memory recalls for it."""
         rows = range(len(obs.active))
         images = tuple(self._image(obs, row) for row in rows)
-        return Goal(tuple(self._subgoal(obs, row).words for row in rows), None, images)
+        return Goal(tuple(self._words(obs, row) for row in rows), None, images)
 
     def _advance(self, obs: Observation) -> None:
         """Goes on to the next subgoal of episodes whose present one holds."""
@@ -107,9 +107,15 @@ class SubgoalPolicy(MPCPolicy):
             recalled=torch.zeros(shape, dtype=torch.bool),
         )
 
+    def _words(self, obs: Observation, row: int) -> str:
+        """What the present subgoal says of the present goal image."""
+        words = self._subgoal(obs, row).words
+        return of_goal_view(words) if self._is_shown(obs, row) else words
+
     def _image(self, obs: Observation, row: int) -> Tensor | None:
         """Latents of the present goal image: shown by the task, or else recalled."""
-        if obs.goal.images is not None and self._is_last(obs, row):
+        if self._is_shown(obs, row):
+            assert obs.goal.images is not None
             return self.world_model.encode(obs.goal.images[row : row + 1])[0]
         when = self._subgoal(obs, row).when
         if when is None:
@@ -125,6 +131,10 @@ class SubgoalPolicy(MPCPolicy):
 
     def _subgoal(self, obs: Observation, row: int) -> Subgoal:
         return self._subgoals(obs, row)[self._reached[row]]
+
+    def _is_shown(self, obs: Observation, row: int) -> bool:
+        """Whether the task shows the present subgoal reached."""
+        return obs.goal.images is not None and self._is_last(obs, row)
 
     def _is_last(self, obs: Observation, row: int) -> bool:
         return self._reached[row] == len(self._subgoals(obs, row)) - 1

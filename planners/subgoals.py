@@ -45,6 +45,12 @@ _RULES: tuple[tuple[str, tuple[tuple[str, When], ...]], ...] = (
 )
 
 
+def of_goal_view(words: str) -> str:
+    """What a subgoal says of an image in which it has already been reached."""
+    # There the one object is where it belongs, no longer where the other one is.
+    return ALL_AS_SHOWN if re.fullmatch(AS_OTHER.format(".+", ".+"), words) else words
+
+
 def plain_grammar(instruction: str) -> tuple[Subgoal, ...]:
     """The instructions of our own tasks; any other one is its own subgoal."""
     for pattern, parts in _RULES:

@@ -10,7 +10,7 @@ from envs.domains import make_domain
 from envs.reference.base import ReferencePolicy
 from envs.splits import episode_rng
 from envs.tabletop.believer import Believer, with_starts
-from envs.tabletop.challenges import table
+from envs.tabletop.challenges import RestoreFirst, TableChallenge, table
 from envs.tabletop.grid import Point, cell_place
 from envs.tabletop.layout import START_CELLS, Layout
 from envs.tabletop.tasks import TableTask
@@ -52,17 +52,25 @@ class ExpertPolicy(ReferencePolicy):
         """
         self.simulator.set_state(self.state_of(obs, index, type(self).__name__))
         layout = self.believe(table(self.simulator).layout)
-        challenge = self.kind.parse(obs.goal.instructions[index], layout)
-        believer = Believer(table(self.simulator), challenge, layout)
+        challenge = self.challenge(obs.goal.instructions[index], layout)
+        believer = Believer(table(self.simulator), challenge, [layout])
         return believer.act(self.simulator.node)
 
     def believe(self, layout: Layout) -> Layout:
         """What it takes for the layout."""
         return layout
 
+    def challenge(self, instruction: str, layout: Layout) -> TableChallenge:
+        """What it tries to do."""
+        return self.kind.parse(instruction, layout)
+
 
 class MeanStartPolicy(ExpertPolicy):
-    """The expert that takes the mean start of training episodes for every start."""
+    """The expert that takes the mean start of training episodes for every start.
+
+    It brings cubes there and rests: what comes after would only take them away from
+    where they are least far off on average.
+    """
 
     def __init__(self, *, domain: str, task: str) -> None:
         super().__init__(domain=domain, task=task)
@@ -79,6 +87,10 @@ class MeanStartPolicy(ExpertPolicy):
             START_CELLS, key=lambda c: np.hypot(*np.subtract(cell_place(c), mean))
         )
         return with_starts(layout, dict(zip(layout.roles, near, strict=False)))
+
+    def challenge(self, instruction: str, layout: Layout) -> TableChallenge:
+        """See `ExpertPolicy.challenge`: every cube back."""
+        return RestoreFirst()
 
 
 @cache

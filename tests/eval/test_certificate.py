@@ -58,6 +58,11 @@ def test_it_holds_if_ceiling_and_margins_do(tmp_path, simulator, floor, holds):
     json.dumps(found, allow_nan=False)
 
 
+def test_a_ceiling_alone_certifies_nothing(tmp_path):
+    with pytest.raises(ValueError, match="needs memory-less rows, got none: let `fl"):
+        certificate({"simulator": record(tmp_path / "simulator", 20)})
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -207,6 +207,14 @@ def test_impossible_values_are_one_line(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_an_image_that_the_objective_would_not_read_is_refused(run):
+    error = run("task=tabletop_shell_game", "goal=given_image")
+    assert error == (
+        "error: `goal=given_image` needs an objective that reads it, got Arrangement "
+        "for task=tabletop_shell_game: add objective=goal_image."
+    )
+
+
 @pytest.mark.parametrize(
     ("suite", "refused"),
     [

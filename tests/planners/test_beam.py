@@ -142,6 +142,23 @@ def test_goal_image_costs_nothing_at_the_goal_and_grows_with_distance() -> None:
         objective(rollout, Goal(("go to the red blob",)))
 
 
+def test_goal_images_may_be_recalled() -> None:
+    model, words = DotWorldModel(), ("go there",) * 2
+    images = draw_dot(torch.tensor([(4, 4), (2, 3)]))
+    rollout = model.rollout(
+        context_at((4, 3), (4, 3)),
+        torch.arange(4)[None, :, None].expand(2, -1, -1),
+        generator=generators(2),
+    )
+    objective = GoalImage(model)
+    shown = objective(rollout, Goal(words, images))
+    assert torch.equal(objective(rollout, Goal(words, None, tuple(images))), shown)
+    # A memory that does not know leaves all futures alike.
+    known = objective(rollout, Goal(words, None, (images[0], None)))
+    assert torch.equal(known[0], shown[0])
+    assert known[1].eq(1).all()
+
+
 def test_success_classifier_turns_logits_into_cost_and_probability() -> None:
     def classifier(latents: Tensor, words: list[str]) -> tuple[Tensor, Tensor]:
         assert words == ["a"] * 4 + ["b"] * 4

@@ -111,3 +111,37 @@ def test_a_video_is_told_these_words(dot, reads_dots):
     planner = VideoPlanPlanner(Listening(), dot.objective, reads_dots, words, horizon=2)
     dot.ask(planner, [(2, 3), (6, 5)], [(4, 4), (4, 4)])
     assert told == ["2 of 2"] * 2
+
+
+def test_what_cannot_be_seen_takes_no_place():
+    # Where the reader says that the blue cube is means nothing: it is below a cup.
+    now, goal = table(LEFT, RIGHT, seen=(9, -9)), table(RIGHT, LEFT, seen=(9, -9))
+    assert say(now, goal) == "put the red cube right"
+
+
+def test_a_goal_image_that_does_not_show_the_other_says_nothing():
+    words = AS_OTHER.format("blue cube", "red cube")
+    goal = table(LEFT, RIGHT, seen=(-9, 9))
+    assert say(table(MIDDLE, MIDDLE), goal, words) == words
+
+
+def test_what_is_in_the_hand_goes_first():
+    """Else a video told of the blue cube puts the red one there, again and again."""
+    held, aside = (0.0, 0.0, 0.12), ("put the blue cube far", 1, (0.0, 0.3, 0.0))
+    # Its own place is free.
+    assert say(table(LEFT, held), table(MIDDLE, RIGHT)) == "put the blue cube right"
+    # It is taken: the cube in the hand makes room, not the one that takes it.
+    now, goal = table(RIGHT, held), table(LEFT, RIGHT)
+    assert say(now, goal, goals=[*GOALS, aside]) == "put the blue cube far"
+
+
+def test_what_is_in_the_hand_and_belongs_nowhere_is_put_aside():
+    words = AS_OTHER.format("blue cube", "red cube")
+    now, goal = table((0.1, 0.0, 0.12), MIDDLE), table(LEFT, RIGHT)
+    assert say(now, goal, words) == "put the red cube right"
+    assert say(now, goal, ALL_AS_SHOWN) == "put the red cube left"
+
+
+def test_stacked_objects_are_not_in_the_hand():
+    now = table((0.0, 0.0, 0.06), MIDDLE)
+    assert say(now, table(MIDDLE, RIGHT)) == "put the blue cube right"

@@ -10,7 +10,13 @@ from hydra import compose, initialize_config_dir
 from eval.make_part import instantiate_node
 from planners.beam import BeamPlanner
 from planners.subgoal_policy import SubgoalPolicy
-from planners.subgoals import ALL_AS_SHOWN, Subgoal, plain_grammar
+from planners.subgoals import (
+    ALL_AS_SHOWN,
+    AS_OTHER,
+    Subgoal,
+    of_goal_view,
+    plain_grammar,
+)
 from world_model.core import Chunk, Context, Goal, Moment
 from world_model.frames import to_env, to_model
 from world_model.memory.anchor import AnchorMemory
@@ -44,13 +50,22 @@ def there_and_back(instruction):
     return Subgoal("there", "shown"), Subgoal("home", "first")
 
 
-def drive(memory, path, start, images=None, asked=None, *, resumed=False):
+def drive(
+    memory,
+    path,
+    start,
+    images=None,
+    asked=None,
+    *,
+    resumed=False,
+    grammar=there_and_back,
+):
     """A policy after a tour, observed or resumed; asks it at a place."""
     model, objective = DotWorldModel(), ToRecalled()
     planner = BeamPlanner(model, objective, depth=3, width=8)
     policy = SubgoalPolicy(model, memory(model), planner, objective)
     heard = [] if asked is None else asked
-    policy.grammar = lambda words: heard.append(words) or there_and_back(words)
+    policy.grammar = lambda words: heard.append(words) or grammar(words)
     views = [to_env(draw_dot(torch.tensor([place]))) for place in path]
     policy.reset(views[0], [0])
     for view in views[1:]:
@@ -157,6 +172,17 @@ def test_a_given_image_shows_the_last_subgoal():
     ask = drive(RetrievalMemory, [(1, 4), (1, 5), (1, 6)], (3, 6), images=images)
     assert ask((2, 6)) == (UP, "there")
     assert ask((1, 6)) == (DOWN, "home")
+
+
+def test_an_image_of_the_goal_is_told_as_such():
+    move = AS_OTHER.format("blue cube", "red cube")
+    assert of_goal_view(move) == ALL_AS_SHOWN
+    assert of_goal_view("fetch the ball") == "fetch the ball"
+    images = draw_dot(torch.tensor([[7, 6]]))
+    asked = drive(
+        RetrievalMemory, [(1, 4)], (3, 6), images, grammar=lambda _: (Subgoal(move),)
+    )
+    assert asked((2, 6))[1] == ALL_AS_SHOWN
 
 
 def test_memories_recall_moments_of_the_episode():
