@@ -17,10 +17,10 @@ from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.decision_limit import check_limit
 from eval.make_part import expect, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory, device_of
+from world_model.api import Memory, WorldModel, device_of
 from world_model.errors import unknown_name
 from world_model.plain import plain
-from world_model.policy_api import Objective, Policy
+from world_model.policy_api import Objective, Planner, Policy
 
 if TYPE_CHECKING:
     from envs.memory_task_env import MemoryTaskEnv
@@ -149,10 +149,7 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     planner = checked_planner(
         cfg, model, budgeted_planner(cfg, model, objective, budget)
     )
-    parts: list[object] = [model, memory, planner]
-    if cfg.planner["_target_"] == JUDGES_SUBGOALS:
-        parts.append(objective)
-    policy = make_part("planner", cfg.planner, Policy, *parts)
+    policy = planning_policy(cfg, model, memory, planner, objective)
     device = str(device_of(model.inner))
     return Parts(policy, make_env, memory, model, objective, device, metrics)
 
@@ -183,6 +180,20 @@ def build_policy(cfg: DictConfig) -> Policy:
     """The policy of a `cfg.planner` that plans nothing."""
     domain, task = cfg.task.domain, cfg.task.kind
     return make_part("planner", cfg.planner, Policy, domain=domain, task=task)
+
+
+def planning_policy(
+    cfg: DictConfig,
+    model: WorldModel,
+    memory: Memory,
+    planner: Planner,
+    objective: Objective,
+) -> Policy:
+    """The policy of a `cfg.planner` around what it plans with."""
+    parts: list[object] = [model, memory, planner]
+    if cfg.planner["_target_"] == JUDGES_SUBGOALS:
+        parts.append(objective)
+    return make_part("planner", cfg.planner, Policy, *parts)
 
 
 def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:

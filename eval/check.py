@@ -79,15 +79,17 @@ def check(
     check_group_names(words)
     try:
         cfg = _compose(words)
-        laws = import_module(f"eval.laws.{_laws_of(kind, cfg)}")
+        modules = [import_module(f"eval.laws.{x}") for x in _laws_of(kind, cfg)]
         with time_limit(seconds):  # from here on code of the part runs
-            examples = laws.examples(cfg)
+            tried = [(module.LAWS, module.examples(cfg)) for module in modules]
     except (Exception, OutOfTime, SystemExit) as error:
         return [Verdict(MADE, _problem(error, seconds))]
     found = [Verdict(MADE)]
     if not any(word.startswith(f"{kind}/") for word in overrides):
         found.append(_own_name(kind, name, cfg))  # an option of a part renames it
-    return found + [judge(law, examples, seconds) for law in laws.LAWS]
+    for laws, examples in tried:
+        found += [judge(law, examples, seconds) for law in laws]
+    return found
 
 
 def judge(
@@ -121,9 +123,10 @@ def _defaults(kind: str, overrides: Sequence[str]) -> list[str]:
     return [_FAST_TASK] if kind == "planner" and not given else []
 
 
-def _laws_of(kind: str, cfg: DictConfig) -> str:
-    is_policy = kind == "planner" and "planner" not in cfg.planner
-    return "policy" if is_policy else kind
+def _laws_of(kind: str, cfg: DictConfig) -> list[str]:
+    if kind != "planner":
+        return [kind]
+    return ["planner", "planning_policy"] if "planner" in cfg.planner else ["policy"]
 
 
 def _own_name(kind: str, name: str, cfg: DictConfig) -> Verdict:
@@ -132,7 +135,7 @@ def _own_name(kind: str, name: str, cfg: DictConfig) -> Verdict:
     if kind == "objective":
         return Verdict(law)
     own = list(cfg.metric) if kind == "metric" else [cfg[kind].get("name")]
-    if own == [name]:
+    if own == [name] or len(own) > 1:  # a file of several metrics names each
         return Verdict(law)
     return Verdict(law, f"Broken law: the name in {name}.yaml is {name}, got {own[0]}.")
 

@@ -130,10 +130,10 @@ def candidates_are_isolated(model: WorldModel, context: Context) -> None:
 def episodes_are_isolated(model: WorldModel, context: Context) -> None:
     """What one episode imagines is invisible to the others."""
     together = _rollout(model, context).latents
-    actions = random_actions(model, len(context.actions), 3, 2)
-    alone = _rollout(model, _slots(context, 1), actions=actions[:1]).latents
-    same = equal(alone[0], together[0], ACROSS_LAYOUTS)
-    require(same, "episodes of a batch are independent")
+    for row in range(len(together)):
+        alone = _rollout_of(row, model, context).latents
+        same = equal(alone[0], together[row], ACROSS_LAYOUTS)
+        require(same, "episodes of a batch are independent")
 
 
 def states_are_for_the_privileged(model: WorldModel, context: Context) -> None:
@@ -172,15 +172,18 @@ def slow_weights_stay(
 
 def reset_forgets(make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]) -> None:
     """An episode's result does not depend on the episodes before it."""
-    fresh = _written(make, chunks, 1)
-    used = _written(make, chunks)
-    used.reset(len(chunks[0].active), seeds=_seeds(chunks))
-    used.write(chunks[0])
-    require(
-        equal(_effect(fresh, model, chunks), _effect(used, model, chunks)),
-        "`reset` forgets",
-    )
-    require(used.num_bytes == fresh.num_bytes, "`reset` forgets, also for num_bytes")
+    count = len(chunks[0].active)
+    others = [_rows(chunk, [*range(1, count), 0]) for chunk in chunks]
+    fresh, used = _written(make, chunks, 0), _written(make, others)
+    used.reset(count, seeds=_seeds(chunks))
+    for written in (False, True):
+        if written:
+            fresh.write(chunks[0])
+            used.write(chunks[0])
+        same = equal(_effect(fresh, model, chunks), _effect(used, model, chunks))
+        require(same, "`reset` forgets")
+        same = used.num_bytes == fresh.num_bytes
+        require(same, "`reset` forgets, also for num_bytes")
 
 
 def snapshots_are_exact(
@@ -228,23 +231,18 @@ def slots_are_independent(
     make: MakeMemory, model: WorldModel, chunks: Sequence[Chunk]
 ) -> None:
     """A slot holds the same whether alone or among others, whatever they do."""
-    alone = [
-        replace(
-            chunk,
-            context=_slots(chunk.context, 1),
-            actions=chunk.actions[:1],
-            frames=chunk.frames[:1],
-            active=chunk.active[:1],
-            state=chunk.state and chunk.state[:1],
-        )
-        for chunk in chunks
-    ]
-    late = replace(chunks[0], active=torch.arange(len(chunks[0].active)) == 0)
-    a = _effect(_written(make, alone), model, alone)
-    for among in (chunks, [late, *chunks[1:]]):
-        b = _effect(_written(make, among), model, chunks)
-        law = "slots are independent of each other"
-        require(equal(a[0], b[0], ACROSS_LAYOUTS), law)
+    count = len(chunks[0].active)
+    for slot in (0, count - 1):
+        memory = make()
+        memory.reset(1, seeds=_seeds(chunks)[slot : slot + 1])
+        for chunk in chunks:
+            memory.write(_rows(chunk, [slot]))
+        alone = _rollout_of(slot, model, chunks[-1].context, memory=memory).latents
+        late = replace(chunks[0], active=torch.arange(count) == slot)
+        for among in (chunks, [late, *chunks[1:]]):
+            together = _effect(_written(make, among), model, chunks)
+            same = equal(alone[0], together[slot], ACROSS_LAYOUTS)
+            require(same, "slots are independent of each other")
 
 
 def readers_choose_their_slots(
@@ -320,7 +318,16 @@ def _rollout(model: WorldModel, context: Context, **options: Any) -> Any:
     """A rollout of 3 candidates and 2 steps with the same noise every time."""
     batch = len(context.actions)
     options.setdefault("actions", random_actions(model, batch, 3, 2))
-    return model.rollout(context, generator=_generators(batch), **options)
+    options.setdefault("generator", _generators(batch))
+    return model.rollout(context, **options)
+
+
+def _rollout_of(row: int, model: WorldModel, context: Context, **options: Any) -> Any:
+    """What `_rollout` asks of one episode, alone."""
+    count = len(context.actions)
+    options["actions"] = random_actions(model, count, 3, 2)[row : row + 1]
+    options["generator"] = _generators(count)[row : row + 1]
+    return _rollout(model, _rows(context, [row]), **options)
 
 
 def _effect(memory: Memory, model: WorldModel, chunks: Sequence[Chunk]) -> Tensor:
@@ -347,10 +354,13 @@ def _generators(num_episodes: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(i) for i in range(num_episodes)]
 
 
-def _slots(context: Context, count: int) -> Context:
-    """The first `count` episodes of a context."""
-    rows = {k: v[:count] for k, v in _values(context).items() if v is not None}
-    return replace(context, **rows)
+def _rows(value: Any, index: list[int]) -> Any:
+    """Episodes of a context or chunk, as if there were no others."""
+    if value is None or isinstance(value, Tensor):
+        return None if value is None else value[index]
+    if isinstance(value, tuple):
+        return tuple(value[i] for i in index) if value else ()
+    return replace(value, **{k: _rows(v, index) for k, v in _values(value).items()})
 
 
 def _values(value: Any) -> dict[str, Any]:

@@ -18,18 +18,20 @@ from world_model.testing import require
 
 def examples(cfg: DictConfig) -> list[Example]:
     """Episodes of one step that failed, and of four steps that succeeded."""
-    metrics = build_metrics(cfg)
+    # Of a pair, the one measures other episodes first.
     return [
         Example(
             f"{steps} {'step' if steps == 1 else 'steps'}, success={success}",
-            (metric, _episode(steps, success)),
+            (metric, _episode(steps, success), used),
         )
-        for metric in metrics
+        for metric, used in zip(build_metrics(cfg), build_metrics(cfg), strict=True)
         for steps, success in ((1, False), (4, True))
     ]
 
 
-def values_fit_their_column(metric: EpisodeMetric, episode: Episode) -> None:
+def values_fit_their_column(
+    metric: EpisodeMetric, episode: Episode, used: EpisodeMetric
+) -> None:
     """A value is a finite number or None, and 0 or 1 for proportions."""
     value = metric.measure(episode)
     try:
@@ -38,7 +40,20 @@ def values_fit_their_column(metric: EpisodeMetric, episode: Episode) -> None:
         require(False, "a value fits its column", f"{value!r} ({error})")
 
 
-def measuring_changes_nothing(metric: EpisodeMetric, episode: Episode) -> None:
+def episodes_are_measured_alone(
+    metric: EpisodeMetric, episode: Episode, used: EpisodeMetric
+) -> None:
+    """An episode's value does not depend on the episodes measured before it."""
+    for steps, success in ((3, True), (7, False)):
+        used.measure(_episode(steps, success))
+    law = "episodes are measured alone"
+    values = metric.measure(episode), used.measure(episode)
+    require(values[0] == values[1], law, f"{values[0]}, and {values[1]} after others")
+
+
+def measuring_changes_nothing(
+    metric: EpisodeMetric, episode: Episode, used: EpisodeMetric
+) -> None:
     """The same episode has the same value again, and stays as it is."""
     before = copy.deepcopy(episode)
     values = [metric.measure(episode) for _ in range(2)]
@@ -49,7 +64,9 @@ def measuring_changes_nothing(metric: EpisodeMetric, episode: Episode) -> None:
         require(same, "measuring changes nothing", f"another `{field.name}`")
 
 
-def columns_are_described(metric: EpisodeMetric, episode: Episode) -> None:
+def columns_are_described(
+    metric: EpisodeMetric, episode: Episode, used: EpisodeMetric
+) -> None:
     """A column has a unit (empty for pure numbers), a direction and a description."""
     require(bool(metric.description), "a metric has a description")
     require(isinstance(metric.unit, str), "a unit is text", repr(metric.unit))
@@ -61,6 +78,7 @@ def columns_are_described(metric: EpisodeMetric, episode: Episode) -> None:
 LAWS = (
     measuring_changes_nothing,  # first: the others use the same episodes
     values_fit_their_column,
+    episodes_are_measured_alone,
     columns_are_described,
 )
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from omegaconf import DictConfig
 
-from envs.memory_task_env import MemoryTaskEnv
+from envs.make_task_env import make_task_env
+from envs.task_env import TaskEnv
 from eval.build import build_policy
 from eval.evaluate import run_episodes
 from eval.laws.example import Example
@@ -16,7 +18,7 @@ from world_model.policy_api import Observation, Policy
 from world_model.testing import require
 
 MakePolicy = Callable[[], Policy]
-MakeEnv = Callable[[], MemoryTaskEnv]
+MakeEnv = Callable[[], TaskEnv]
 
 
 def examples(cfg: DictConfig) -> list[Example]:
@@ -25,8 +27,8 @@ def examples(cfg: DictConfig) -> list[Example]:
     def make() -> Policy:
         return build_policy(cfg)
 
-    def make_env() -> MemoryTaskEnv:
-        return MemoryTaskEnv(cfg.task.domain, cfg.task.kind)
+    def make_env() -> TaskEnv:
+        return make_task_env(cfg.task.domain, cfg.task.kind)
 
     make()
 
@@ -37,23 +39,29 @@ def examples(cfg: DictConfig) -> list[Example]:
 
 
 def actions_are_valid(make: MakePolicy, make_env: MakeEnv, seeds: list[int]) -> None:
-    """`act` returns one action of the space for every episode, (B,)."""
+    """`act` returns an array, one action of the space for every episode."""
     policy = make()
     act = policy.act
 
     def checked(obs: Observation) -> np.ndarray:
-        actions = np.asarray(act(obs))
-        law = f"`act` returns actions of shape ({len(seeds)},)"
-        require(actions.shape == (len(seeds),), law, actions.shape)
+        actions = act(obs)
+        is_array = isinstance(actions, np.ndarray)
+        require(is_array, "`act` returns an array", type(actions).__name__)
+        law = f"`act` returns actions of shape {shape}"
+        require(actions.shape == shape, law, actions.shape)
         running = actions[obs.active]
-        law = f"actions are whole numbers from 0 to {num_actions - 1}"
-        whole = np.issubdtype(actions.dtype, np.integer)
-        inside = ((running >= 0) & (running < num_actions)).all()
-        require(bool(whole and inside), law, running.tolist())
+        if isinstance(space, spaces.Box):
+            law = f"actions are of {space}"
+            inside = bool(((running >= space.low) & (running <= space.high)).all())
+        else:
+            law = f"actions are whole numbers from 0 to {space.n - 1}"
+            inside = all(space.contains(action) for action in running)
+        require(inside, law, running.tolist())
         return actions
 
     env = make_env()
-    num_actions = int(env.domain.action_space.n)
+    space: Any = env.action_space
+    shape = (len(seeds), *(space.shape or ()))
     env.close()
     policy.act = checked  # type: ignore[method-assign]
     _play(policy, make_env, seeds)
@@ -72,9 +80,11 @@ def episodes_are_independent(
     make: MakePolicy, make_env: MakeEnv, seeds: list[int]
 ) -> None:
     """An episode's actions do not depend on the other episodes of the batch."""
-    together, alone = (_play(make(), make_env, s)[0] for s in (seeds, seeds[:1]))
-    law = "episodes of a batch are independent"
-    require(together == alone, law, f"{alone} alone and {together} among others")
+    together = _play(make(), make_env, seeds)
+    for seed, among in zip(seeds, together, strict=True):
+        (alone,) = _play(make(), make_env, [seed])
+        law = "episodes of a batch are independent"
+        require(alone == among, law, f"{alone} alone and {among} among others")
 
 
 LAWS = (actions_are_valid, reset_forgets, episodes_are_independent)

@@ -37,9 +37,11 @@ class ToyDistance(Objective):
 
     def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
         """See `Objective.__call__`."""
-        assert goal.images is not None
         ends = rollout.latents[:, :, :, -1]
-        left = self.distance(ends, goal.images[:, None, None])
+        # Policies of subgoals hand over as latents, here images, what they were shown.
+        shown = goal.recalled if goal.images is None else goal.images
+        images = torch.stack([image for image in shown if image is not None])
+        left = self.distance(ends, images[:, None, None])
         return left.float() + 0 * ends.mean(dim=(-3, -2, -1))  # keeps gradients
 
     def success_probability(self, rollout: Rollout, goal: Goal) -> Tensor:
@@ -75,9 +77,9 @@ class ToyScene:
         images = self._places(num_episodes, seed=0)
         return Context(torch.zeros(shape, dtype=dtype), images[:, None])
 
-    def goal(self, num_episodes: int) -> Goal:
+    def goal(self, num_episodes: int, *, seed: int = 1) -> Goal:
         """Other places, told in words and by image."""
-        return Goal((WORDS,) * num_episodes, self._places(num_episodes, seed=1))
+        return Goal((WORDS,) * num_episodes, self._places(num_episodes, seed=seed))
 
     def _places(self, count: int, seed: int) -> Tensor:
         """Images; the first ones do not depend on how many there are."""

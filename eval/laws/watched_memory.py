@@ -16,10 +16,12 @@ class WatchedMemory(Memory):
 
     Attributes:
         changes: Those names, in order.
+        written: The chunks.
     """
 
     def __init__(self) -> None:
         self.changes: list[str] = []
+        self.written: list[Chunk] = []
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Notes the call."""
@@ -28,6 +30,7 @@ class WatchedMemory(Memory):
     def write(self, chunk: Chunk) -> None:
         """Notes the call."""
         self.changes.append("write")
+        self.written.append(chunk)
 
     def read(self, context: Context, actions: Tensor) -> None:
         """Has nothing to say."""

@@ -32,6 +32,22 @@ def broken(verdicts: list[Verdict]) -> list[Verdict]:
         ("memory.write(None)", 3, "planning never writes memory, got calls of `memory"),
         ("context.frames.zero_()", 4, "planning changes neither context nor goal, got"),
         ("actions = actions + size - 1", 5, "episodes of a batch are independent, got"),
+        (  # every episode served from the first one's noise
+            "actions += torch.randint(4, (1, 1), generator=generator[0])",
+            5,
+            "episodes of a batch are independent, got",
+        ),
+        (  # or from its goal
+            "actions = (goal.images[:1].argmax() % 4 + 0 * actions)",
+            5,
+            "episodes of a batch are independent, got",
+        ),
+        (  # what was planned for another goal
+            "actions = self.__dict__.setdefault('kept', "
+            "actions + goal.images.flatten(1).argmax(1)[:, None] % 4)",
+            2,
+            "same generator, same plan, got another plan from a fresh planner",
+        ),
         (
             f"self.world_model.{IMAGINE}; self.world_model.num_calls = 0",
             6,
@@ -63,7 +79,7 @@ def test_the_smallest_example_is_named(install):
 def test_a_planner_that_hangs_is_stopped(install):
     name = install("planner", fault="while True: pass")
     found = broken(check("planner", name, seconds=0.5))
-    assert len(found) == 7
+    assert len(found) == 10
     assert found[0].problem.startswith("It did not return within 0.5 s; it was at __i")
 
 
@@ -100,7 +116,7 @@ def test_the_command_prints_law_by_law(install, capsys):
         "`memory.reset`.",
         "          smallest example: 1 episode of the toy world, horizon 1",
     ]
-    assert lines[-1] == f"planner {name}: 1 broken law"
+    assert lines[-1] == f"planner {name}: 2 broken laws"
     assert main(["planner", "mpc_beam"]) == 0
     assert main(["planner", "video_plan"]) == 0
     assert main(["planner", "mpc_bean"]) == 1

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from envs.memory_task_env import MemoryTaskEnv
+from envs.tasks import FindSeen
 from eval.check import Verdict, check
+from eval.laws.task import every_seed_gives_an_episode
 
 
 def broken(verdicts: list[Verdict]) -> list[Verdict]:
@@ -21,6 +26,8 @@ def broken(verdicts: list[Verdict]) -> list[Verdict]:
         ("costs - costs.mean()", "candidates are scored alone, got another cost"),
         ("costs.cumsum(dim=2)", "chunks are scored alone, got another cost of the"),
         ("x.zero_()[:, :, :, 0, 0, 0, 0]", "scoring changes neither rollout nor goal"),
+        ("costs + goal.images[:1].argmax()", "episodes are scored alone, got another"),
+        ("costs / self.__dict__.setdefault('first', goal.images.sum())", "a cost does"),
     ],
 )
 def test_objectives(install, costs, problem):
@@ -42,6 +49,10 @@ def test_objectives(install, costs, problem):
         ),
         ("return 'much'", "Broken law: a value fits its column, got 'much' ("),
         ("episode.actions.append(0)", "Broken law: same episode, same value, got ["),
+        (
+            "n = episode.steps; return float(n - vars(self).setdefault('first', n))",
+            "Broken law: episodes are measured alone, got 0.0, and -2.0 after others.",
+        ),
         ("return episode.none", "AttributeError: 'Episode' object has no attribute "),
     ],
 )
@@ -97,6 +108,8 @@ def test_tasks(install, base, fault, problem):
     [
         ("actions", None),
         ("actions[:1, None]", "Broken law: `act` returns actions of shape (1,), got "),
+        ("actions.tolist()", "Broken law: `act` returns an array, got list."),
+        ("actions * 0 + actions[0]", "Broken law: episodes of a batch are independent"),
         ("actions + 100", "Broken law: actions are whole numbers from 0 to "),
         ("np.random.default_rng().permutation(4)[:len(actions)]", "Broken law: same s"),
         ("actions * 0 + len(actions)", "Broken law: episodes of a batch are independe"),
@@ -120,8 +133,42 @@ def test_what_reads_simulator_states_is_tried_elsewhere(kind, name, scroll_weigh
     assert verdict.problem.startswith(text)
 
 
-def test_a_memory_of_ours_keeps_the_laws():
-    assert broken(check("memory", "anchor")) == []
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("memory", "anchor", []),
+        ("metric", "rearrangement", []),
+        ("planner", "mpc_table", []),
+        ("planner", "controller", ["task=point_reach"]),
+        ("planner", "random", ["task=point_reach"]),
+        ("task", "point_reach", []),
+    ],
+)
+def test_parts_of_ours_keep_the_laws(kind, name, words):
+    assert broken(check(kind, name, words)) == []
+
+
+def test_a_task_that_hangs_on_the_one_before_is_found():
+    class NeverTwice(FindSeen):
+        last = None
+
+        def candidates(self, domain, tour, rng):
+            options = super().candidates(domain, tour, rng)
+            others = [x for x in options if x.instruction != self.last]
+            self.last = others[0].instruction if others else None
+            return others
+
+    def make():
+        env = MemoryTaskEnv("scroll", "find_seen")
+        env.task = NeverTwice()
+        return env
+
+    def tried(seed):
+        with suppress(AssertionError):
+            return every_seed_gives_an_episode(make, seed) or "held"
+        return "broken"
+
+    assert {tried(seed) for seed in range(8)} == {"held", "broken"}
 
 
 @pytest.mark.slow

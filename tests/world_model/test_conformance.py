@@ -1,5 +1,7 @@
 """Every world model and memory keeps the laws; a third party's test looks like this."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,6 +26,7 @@ from world_model.testing import (
     WORLD_MODEL_LAWS,
     check_memory,
     check_world_model,
+    episodes_are_isolated,
     random_chunks,
 )
 from world_model.toy import DotWorldModel
@@ -178,3 +181,59 @@ def test_what_was_written_changes_what_is_imagined(make_tiny, name):
     assert torch.equal(imagined(memory), imagined(None))
     memory.write(chunk)
     assert not torch.equal(imagined(memory), imagined(None))
+
+
+class Told(DotWorldModel):
+    """Takes an extra frame for the present view."""
+
+    def predict(self, context, actions, *, reading=None, **options):
+        if reading is not None:
+            latents = reading.frames.expand_as(context.latents)
+            context = replace(context, latents=latents)
+        return super().predict(context, actions, **options)
+
+
+class Careless(AnchorMemory):
+    """Mixes episodes up: within a batch, or with those before a reset."""
+
+    def __init__(self, model, fault):
+        super().__init__(model)
+        self.fault = fault
+
+    def reset(self, num_episodes, *, seeds):
+        if self.fault != "keeps" or len(self._anchors) != num_episodes:
+            super().reset(num_episodes, seeds=seeds)
+
+    def write(self, chunk):
+        if self.fault == "mixes":
+            rows = [0] * len(chunk.active)
+            chunk = replace(chunk, context=chunk.context.rows(rows))
+        super().write(chunk)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("mixes", "Broken law: slots are independent of each other"),
+        ("keeps", "Broken law: `reset` forgets"),
+    ],
+)
+def test_a_memory_that_mixes_episodes_up_is_found(fault, text):
+    model = Told()
+    check_memory(lambda: Careless(model, "none"), model, random_chunks(model))
+    with pytest.raises(AssertionError, match=text):
+        check_memory(lambda: Careless(model, fault), model, random_chunks(model))
+
+
+class Alike(DotWorldModel):
+    """Shows all episodes the first one."""
+
+    def predict(self, context, actions, **options):
+        latents = context.latents[:1].expand_as(context.latents)
+        return super().predict(replace(context, latents=latents), actions, **options)
+
+
+def test_a_world_model_that_shows_all_episodes_the_first_is_found():
+    context = random_chunks(Alike())[-1].context
+    with pytest.raises(AssertionError, match="episodes of a batch are independent"):
+        episodes_are_isolated(Alike(), context)
