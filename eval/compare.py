@@ -25,8 +25,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
-from eval.leaderboard import other_question, row_name
+from eval.leaderboard import other_question
 from eval.record import RunRecord, write_atomically
+from eval.row_name import row_name
 from world_model.errors import unknown_name
 
 SUCCESS = "success"
@@ -67,10 +68,12 @@ def compare(
             "which has none: compare another."
         )
     floor, top = values[0], None if ceiling is None else values[-1]
-    if metric == SUCCESS and top is not None and top.sum() <= floor.sum():
+    if top is not None and (
+        top.sum() == floor.sum() or (metric == SUCCESS and top.sum() < floor.sum())
+    ):
         raise ValueError(
-            f"`--ceiling` must solve more than the first run, got {top.mean():.3g} and "
-            f"{floor.mean():.3g}: name the oracle or the simulator."
+            f"`--ceiling` must be above the first run in {metric}, got "
+            f"{top.mean():.3g} and {floor.mean():.3g}: name oracle or simulator."
         )
     names = _names([base, *others])[1:]
     lines = [
@@ -196,10 +199,10 @@ def print_comparison(
 
 def _interval(line: dict[str, float], name: str, is_share: bool) -> str:
     value, low, high = (line[name + x] for x in ("", "_low", "_high"))
+    if pd.isna(low):
+        return _number(value, is_share)
     bounds = [_number(x, is_share) for x in (low, high)]
-    return _number(value, is_share) + (
-        "" if pd.isna(low) else f" [{', '.join(bounds)}]"
-    )
+    return f"{_number(value, is_share)} [{', '.join(bounds)}]"
 
 
 def _number(value: float, is_share: bool) -> str:

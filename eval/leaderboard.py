@@ -21,7 +21,6 @@ from typing import Any
 
 import pandas as pd
 
-from eval.make_part import is_ours
 from eval.metric import METRICS
 from eval.record import (
     EPISODES_FILE,
@@ -32,75 +31,13 @@ from eval.record import (
     differences,
     write_atomically,
 )
+from eval.row_name import is_image_given, marks, row_name, standing
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
 from eval.suite_results import promote_suite, suite_of
 
 MIN_EPISODES = 100
-# From floor to ceiling. What is not named stands before the ceiling.
-ROW_ORDER = (
-    "noop",
-    "random",
-    "open_loop",
-    "reverse_log",
-    "mean_start",
-    "expert_no_memory",
-    "none",
-    "window",
-    "anchor",
-    "temp_lora_paper",
-    "temp_lora_text",
-    "temp_lora_frame",
-    "temp_lora_sequence",
-    "temp_lora",
-    "temp_lora_guided",
-    "retrieval_view",
-    "retrieval",
-    "ridge",
-    "pose_weights",
-    "pose_map",
-    "predictive_state_still",
-    "predictive_state",
-    "predictive_state_retrieval",
-    "",
-    "oracle",
-    "expert",
-    "simulator",
-)
-STANDARD = ("mpc", "mpc_table")
-"""What memories are compared under: the planner of robots that travel, of the table."""
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."
 _IS_THERE = "exists (replace it with --replace)"
-
-
-def row_name(run: Mapping[str, Any]) -> str:
-    """What a row is called: by the part in which it differs from the others.
-
-    The memory for the standard planner, the planner for a scripted policy,
-    both for any other planner, "simulator" where the true simulator is the model.
-    A goal image that the task does not show is said, and an objective of one's own.
-    """
-    planner, memory = run["planner"], run["memory"]
-    mark = "".join(f", {word}" for word in _marks(run))
-    if run["world_model"] == "simulator":
-        name = "simulator" if planner in STANDARD else f"{planner}+simulator"
-    elif planner in STANDARD:
-        name = str(memory)
-    else:
-        name = str(planner) if run["world_model"] == "none" else f"{memory}+{planner}"
-    return name + mark
-
-
-def _marks(run: Mapping[str, Any]) -> list[str]:
-    """What else makes a row another than that of its parts."""
-    marks = ["given image"] * _is_image_given(run)
-    objective = run["config"].get("objective", {})
-    if run["world_model"] != "none" and not is_ours(objective):
-        marks.append(objective["_target_"].rpartition(".")[2])
-    return marks
-
-
-def _is_image_given(run: Mapping[str, Any]) -> bool:
-    return bool(run["config"].get("goal") == "given_image")
 
 
 def refusals(record: RunRecord, min_episodes: int = MIN_EPISODES) -> list[str]:
@@ -149,7 +86,7 @@ def other_question(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     reasons = []
     if run["task"] != other["task"]:
         reasons.append(f"its task is {run['task']}, theirs {other['task']}")
-    if _is_image_given(run) != _is_image_given(other):
+    if is_image_given(run) != is_image_given(other):
         goals = [x["config"].get("goal") for x in (run, other)]
         reasons.append(f"its goal is {goals[0]}, theirs {goals[1]}")
     return reasons + incomparable(run, other)
@@ -214,6 +151,10 @@ def promote(
     for other in others[:1]:
         found = incomparable(record.run(), other.run())
         reasons += [f"{reason} ({other.directory.name})" for reason in found]
+    name = row_name(record.run())
+    for other in others:
+        if row_name(other.run()) == name:
+            reasons.append(f"{other.directory.name} is called {name}, too")
     if reasons:
         remedy = "" if reasons == [f"{target} {_IS_THERE}"] else f" {_REMEDY}"
         raise ValueError(f"{directory} is refused: {'; '.join(reasons)}.{remedy}")
@@ -238,6 +179,7 @@ def build(results: Path) -> pd.DataFrame:
     """
     records = promoted(results)
     first: dict[Path, RunRecord] = {}
+    named: dict[tuple[Path, str], RunRecord] = {}
     problems = []
     for record in records:
         run = record.run()
@@ -245,26 +187,16 @@ def build(results: Path) -> pd.DataFrame:
         found = refusals(record, min_episodes=0) + incomparable(run, other.run())
         if _target(run, results) != record.directory:
             found.append("it lies under another combination's name")
+        twin = named.setdefault((record.directory.parent, row_name(run)), record)
+        if twin is not record:
+            found.append(f"its row is called as that of {twin.directory.name}")
         problems += [f"{record.directory}: {reason}" for reason in found]
     if problems:
         raise ValueError(f"Not a leaderboard: {'; '.join(problems)}. {_REMEDY}")
     rows = [summarise(record) for record in records]
     rows.sort(key=_place)
     table = pd.DataFrame(rows)
-    _check_names(table)
     return table
-
-
-def _check_names(table: pd.DataFrame) -> None:
-    """Refuses two rows of one name: a reader could not tell them apart."""
-    keys = ["task", "split", "row"]
-    twice = table[table.duplicated(keys)] if len(table) else table
-    if len(twice):
-        task, split, row = twice.iloc[0][keys]
-        raise ValueError(
-            f"Rows of a leaderboard must differ in name, got two `{row}` of {task}, "
-            f"{split}, by {' and '.join(STANDARD)}: keep the task's own planner."
-        )
 
 
 def summarise(record: RunRecord) -> dict[str, Any]:
@@ -301,12 +233,6 @@ def format_seeds(seeds: Sequence[int]) -> str:
     return " ".join(f"{a}-{b}" if a != b else str(a) for a, b in ranges)
 
 
-def standing(name: str) -> tuple[bool, int, str]:
-    """Sorts the names of rows: each planner's from floor to ceiling, ours first."""
-    row, _, planner = name.partition("+")
-    return bool(planner), ROW_ORDER.index(row if row in ROW_ORDER else ""), name
-
-
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Where a row stands: by task, validation before test, from floor to ceiling."""
     return row["task"], row["split"] != "val", *standing(row["row"])
@@ -314,7 +240,7 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _target(run: Mapping[str, Any], results: Path) -> Path:
     names = [run["memory"], run["planner"], run["world_model"]]
-    names += _marks(run)
+    names += marks(run)
     folder = slug(run["task"]) + ("" if run["split"] == "val" else f"-{run['split']}")
     return results / "runs" / folder / "-".join(slug(x) for x in names)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from eval.leaderboard import standing
 from eval.record import write_atomically
+from eval.row_name import standing
 from eval.run_spec import PROJECT_ROOT
 from eval.table import HEADINGS, cells, read_leaderboard, title
 

@@ -139,7 +139,7 @@ def _report(sessions: list[Session]) -> None:
 
 def _print_own_metrics(session: Session) -> None:
     """A line per column of one's own: value, 95 % interval if any, and unit."""
-    from eval.leaderboard import row_name
+    from eval.row_name import row_name
 
     row, episodes = row_name(session.record.run()), session.record.rows()
     for metric in session.parts.metrics:

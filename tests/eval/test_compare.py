@@ -105,8 +105,17 @@ def test_rows_of_one_name_are_told_apart_by_their_folders(tmp_path):
 
 def test_a_ceiling_must_be_above_the_floor(tmp_path):
     base, other = (run(tmp_path, m, "xx........") for m in ("none", "oracle"))
-    with pytest.raises(ValueError, match="`--ceiling` must solve more than the first"):
+    with pytest.raises(ValueError, match="`--ceiling` must be above the first run"):
         compare(base, [other], other)
+
+
+def test_a_ceiling_that_is_hardly_above_leaves_a_share_without_bounds(tmp_path, capsys):
+    # Some resamples of a gap of one episode in ten are empty.
+    run(tmp_path, "none", "x.........")
+    run(tmp_path, "oracle", "xx........")
+    folder = str(tmp_path / "oracle")
+    assert main([str(tmp_path / "none"), folder, "--ceiling", folder]) == 0
+    assert "100.0   " in capsys.readouterr().out
 
 
 def test_the_command_prints_and_writes_the_table(tmp_path, capsys):

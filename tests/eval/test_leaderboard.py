@@ -1,13 +1,15 @@
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from eval.leaderboard import build, format_seeds, main, promote, row_name
+from eval.leaderboard import build, format_seeds, main, promote
 from eval.metric import METRICS
 from eval.record import RunRecord
+from eval.row_name import row_name
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, RunSpec
 from eval.table import print_tables, read_leaderboard
 
@@ -131,9 +133,12 @@ def test_a_row_that_is_only_in_the_way_need_not_be_run_again(tmp_path):
 
 def test_two_rows_of_one_name_make_no_table(tmp_path):
     results = tmp_path / "results"
-    for planner in ("mpc", "mpc_table"):
-        promote(run(tmp_path, planner=planner), results)
-    rule = "must differ in name, got two `none` of FindSeen-v0, val"
+    twins = [run(tmp_path, planner=planner) for planner in ("mpc", "mpc_table")]
+    first = promote(twins[0], results)
+    with pytest.raises(ValueError, match="none-mpc-tiny is called none, too. Run it"):
+        promote(twins[1], results)
+    shutil.copytree(twins[1], first.with_name("none-mpc_table-tiny"))
+    rule = "none-mpc_table-tiny: its row is called as that of none-mpc-tiny"
     with pytest.raises(ValueError, match=rule):
         build(results)
 
@@ -242,6 +247,8 @@ def test_incomparable_records_put_there_by_hand_are_refused(tmp_path):
         ("icem", "none", "tiny", "none+icem"),
         ("icem", "anchor", "tiny", "anchor+icem"),
         ("icem", "none", "simulator", "icem+simulator"),
+        ("mpc", "temp_lora", "my_model", "temp_lora, my_model"),
+        ("icem", "none", "my_model", "none+icem, my_model"),
     ],
 )
 def test_a_row_is_called_by_what_sets_it_apart(planner, memory, world_model, name):
@@ -249,6 +256,13 @@ def test_a_row_is_called_by_what_sets_it_apart(planner, memory, world_model, nam
     assert row_name({**run, "config": {"goal": "language"}}) == name
     given = {**run, "config": {"goal": "given_image"}}
     assert row_name(given) == f"{name}, given image"
+
+
+def test_a_world_model_of_ones_own_has_rows_of_its_own(tmp_path):
+    results = tmp_path / "results"
+    for world_model in ("tiny", "my_model"):
+        promote(run(tmp_path, world_model=world_model), results)
+    assert sorted(build(results)["row"]) == ["none", "none, my_model"]
 
 
 def test_seeds_are_written_as_ranges():

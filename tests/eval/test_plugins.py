@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from eval.laws.planner import LAWS, Question
-from eval.leaderboard import row_name
 from eval.record import RunRecord
+from eval.row_name import row_name
 from world_model.plugins import Plugin, config_folder, find_plugins
 
 ROOT = Path(__file__).parents[2]
