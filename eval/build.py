@@ -143,7 +143,7 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     metrics = build_metrics(cfg)
     if "planner" not in cfg.planner:
         return Parts(build_policy(cfg), make_env, metrics=metrics)
-    model = MeteredWorldModel(build_world_model(cfg))
+    model = MeteredWorldModel(checked_world_model(cfg, build_world_model(cfg)))
     objective = checked_objective(cfg, build_objective(cfg, model))
     memory = checked_memory(cfg, make_memory(cfg, model))
     planner = checked_planner(
@@ -179,7 +179,8 @@ def tour_env(cfg: DictConfig) -> MemoryTaskEnv:
 def build_policy(cfg: DictConfig) -> Policy:
     """The policy of a `cfg.planner` that plans nothing."""
     domain, task = cfg.task.domain, cfg.task.kind
-    return make_part("planner", cfg.planner, Policy, domain=domain, task=task)
+    policy = make_part("planner", cfg.planner, Policy, domain=domain, task=task)
+    return _checked_policy(cfg, policy)
 
 
 def planning_policy(
@@ -193,7 +194,22 @@ def planning_policy(
     parts: list[object] = [model, memory, planner]
     if cfg.planner["_target_"] == JUDGES_SUBGOALS:
         parts.append(objective)
-    return make_part("planner", cfg.planner, Policy, *parts)
+    policy = make_part("planner", cfg.planner, Policy, *parts)
+    return _checked_policy(cfg, policy, model)
+
+
+def _checked_policy(
+    cfg: DictConfig, policy: Policy, model: WorldModel | None = None
+) -> Policy:
+    """The policy; if it is a plug-in's, one whose actions are checked."""
+    from envs.domains import any_domain_class
+    from eval.checked_policy import checked_policy
+
+    if is_ours(cfg.planner):
+        return policy
+    speaks = model or any_domain_class(cfg.task.domain)
+    named = partial(naming, "planner", cfg.planner)
+    return checked_policy(policy, speaks.action_space, named)
 
 
 def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
@@ -204,6 +220,15 @@ def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
     with naming("memory", cfg.memory):
         memory = build_memory(plain(cfg.memory), model, folder, encoder_of(model))
         return expect(memory, Memory)
+
+
+def checked_world_model(cfg: DictConfig, model: WorldModel) -> WorldModel:
+    """The world model; if it is a plug-in's, one whose predictions are checked."""
+    from eval.checked_world_model import CheckedWorldModel
+
+    if is_ours(cfg.world_model):
+        return model
+    return CheckedWorldModel(model, partial(naming, "world_model", cfg.world_model))
 
 
 def checked_memory(cfg: DictConfig, memory: Memory) -> Memory:

@@ -50,7 +50,12 @@ class CheckedMemory(Memory):
     def recall(self, slot: int, moment: Moment) -> Tensor | None:
         """See `Memory.recall`."""
         with self.naming():
-            return self.inner.recall(slot, moment)
+            found = self.inner.recall(slot, moment)
+            law = "`recall` returns latents (c, h, w) or None"
+            is_view = isinstance(found, Tensor) and found.dim() == 3
+            require(found is None or is_view, law, getattr(found, "shape", type(found)))
+            require(found is None or _is_finite(found), "recalled latents are finite")
+        return found
 
     def snapshot(self) -> Any:
         """See `Memory.snapshot`."""

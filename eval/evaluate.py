@@ -31,7 +31,7 @@ class Episode:
         frames: Views at the start of the test and after every action, (H, W, C).
         plan_seconds: Time of every decision.
         plan_calls: Denoiser calls of every decision.
-        predicted: Predicted success of every decision that predicted one.
+        predicted: Predicted success of every decision, None where there is none.
         recall: Columns about the imagined shortest path, if a model imagined it.
         write_seconds: Time spent in `observe`, tour included.
         denoiser_calls: Planning cost.
@@ -46,7 +46,7 @@ class Episode:
     frames: list[np.ndarray] = field(default_factory=list)
     plan_seconds: list[float] = field(default_factory=list)
     plan_calls: list[float] = field(default_factory=list)
-    predicted: list[float] = field(default_factory=list)
+    predicted: list[float | None] = field(default_factory=list)
     recall: dict[str, float | None] = field(default_factory=dict)
     write_seconds: float = 0.0
     denoiser_calls: float = 0.0
@@ -58,7 +58,7 @@ class Episode:
         assert truth is not None
         success = int(truth.success)
         decisions = len(self.plan_seconds)
-        gaps = [p - success for p in self.predicted]
+        gaps = [p - success for p in self.predicted if p is not None]
         return {
             "seed": self.seed,
             "success": success,
@@ -204,8 +204,8 @@ def _decide(
         episodes[i].plan_seconds.append(seconds / decided.sum())
         episodes[i].denoiser_calls += cost
         episodes[i].plan_calls.append(cost)
-        if plan is not None and plan.predicted_success is not None:
-            episodes[i].predicted.append(float(plan.predicted_success[i]))
+        likely = None if plan is None else plan.predicted_success
+        episodes[i].predicted.append(None if likely is None else float(likely[i]))
     return actions
 
 

@@ -77,7 +77,7 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
         context = longer.last(model.num_context_frames)
     seconds, write_seconds = (spent / steps.numel()).tolist()
     video = np.concatenate(chunks, axis=1)
-    weights = _num_bytes(parts.world_model.inner)
+    weights = _num_bytes(parts.world_model)
     return Generated(video, seconds, write_seconds, memory.num_bytes, weights)
 
 
@@ -120,6 +120,8 @@ def _longer(
 
 
 def _num_bytes(model: object) -> int:
-    parts = [x for x in vars(model).values() if isinstance(x, nn.Module)]
-    tensors = [x for part in parts for x in (*part.parameters(), *part.buffers())]
-    return sum(tensor.nbytes for tensor in tensors)
+    parts = vars(model).values()
+    inner = sum(_num_bytes(part) for part in parts if isinstance(part, WorldModel))
+    nets = [part for part in parts if isinstance(part, nn.Module)]
+    tensors = [x for net in nets for x in (*net.parameters(), *net.buffers())]
+    return inner + sum(tensor.nbytes for tensor in tensors)

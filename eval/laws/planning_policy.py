@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from eval.build import planning_policy
 from eval.build_planner import build_planner
+from eval.checked_policy import check_actions
 from eval.laws.example import Example
 from eval.laws.planner import scene_for
 from eval.laws.toy import ToyScene, generators
@@ -86,13 +87,8 @@ class Episodes:
 
     def _check(self, actions: Any) -> None:
         """Refuses what is no action of the space for every episode."""
-        space = self.scene.model().action_space
-        shape = (len(self.rows), *(space.shape or ()))
-        found = getattr(actions, "shape", type(actions).__name__)
-        require(found == shape, f"`act` returns an array of shape {shape}", found)
-        law = f"actions are of {space}"
-        valid = all(space.contains(action) for action in actions)
-        require(valid, law, actions.tolist())
+        active = np.ones(len(self.rows), bool)
+        check_actions(actions, active, self.scene.model().action_space)
 
 
 def examples(cfg: DictConfig) -> list[Example]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from omegaconf import DictConfig
 
 from envs.make_task_env import make_task_env
 from envs.task_env import TaskEnv
 from eval.build import build_policy
+from eval.checked_policy import check_actions
 from eval.evaluate import run_episodes
 from eval.laws.example import Example
 from world_model.policy_api import Observation, Policy
@@ -45,23 +45,11 @@ def actions_are_valid(make: MakePolicy, make_env: MakeEnv, seeds: list[int]) -> 
 
     def checked(obs: Observation) -> np.ndarray:
         actions = act(obs)
-        is_array = isinstance(actions, np.ndarray)
-        require(is_array, "`act` returns an array", type(actions).__name__)
-        law = f"`act` returns actions of shape {shape}"
-        require(actions.shape == shape, law, actions.shape)
-        running = actions[obs.active]
-        if isinstance(space, spaces.Box):
-            law = f"actions are of {space}"
-            inside = bool(((running >= space.low) & (running <= space.high)).all())
-        else:
-            law = f"actions are whole numbers from 0 to {space.n - 1}"
-            inside = all(space.contains(action) for action in running)
-        require(inside, law, running.tolist())
+        check_actions(actions, obs.active, space)
         return actions
 
     env = make_env()
-    space: Any = env.action_space
-    shape = (len(seeds), *(space.shape or ()))
+    space = env.action_space
     env.close()
     policy.act = checked  # type: ignore[method-assign]
     _play(policy, make_env, seeds)

@@ -42,10 +42,8 @@ def write(path: Path, before: pd.DataFrame, episodes: Sequence[Episode]) -> None
 
 def _lines(episode: Episode) -> list[dict[str, float | None]]:
     assert episode.measures is not None
-    predicted: Sequence[float | None] = episode.predicted
-    if not predicted:
-        predicted = [None] * len(episode.plan_calls)
-    spent = zip(episode.plan_calls, episode.plan_seconds, predicted, strict=True)
+    decided = episode.plan_calls, episode.plan_seconds, episode.predicted
+    spent = zip(*decided, strict=True)
     success = int(episode.measures.success)
     return [
         dict(zip(COLUMNS, (episode.seed, i, *values, success), strict=True))

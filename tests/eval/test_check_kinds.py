@@ -107,7 +107,7 @@ def test_tasks(install, base, fault, problem):
     ("actions", "problem"),
     [
         ("actions", None),
-        ("actions[:1, None]", "Broken law: `act` returns actions of shape (1,), got "),
+        ("actions[:1, None]", "Broken law: `act` returns actions of (1,), got "),
         ("actions.tolist()", "Broken law: `act` returns an array, got list."),
         ("actions * 0 + actions[0]", "Broken law: episodes of a batch are independent"),
         ("actions + 100", "Broken law: actions are whole numbers from 0 to "),

@@ -86,6 +86,46 @@ def test_a_run_and_a_check_name_what_is_wrong_with_a_memory(
     assert broken[0].law.startswith("`read` returns None or a `Reading` of the right")
 
 
+@pytest.mark.parametrize(
+    ("actions", "problem"),
+    [
+        ("actions.tolist()", "Broken law: `act` returns an array, got list."),
+        ("actions + 100", "Broken law: actions are whole numbers from 0 to "),
+        ("{}['no']", "KeyError: 'no' (at __init__.py:8)"),
+    ],
+)
+def test_a_run_names_the_broken_policy(install, run, actions, problem):
+    name = install("policy", actions=actions)
+    error = run(f"planner={name}")
+    rule = f"`planner={name}` ({name}.Part) must work without an error, got {problem}"
+    assert error.startswith(f"error: {rule}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("self.predict = lambda *a, **o: {}['no']", "KeyError: 'no' (at __init__"),
+        ("self.predict = lambda *a, **o: None", "Broken law: `predict` returns a `P"),
+        (
+            "real = self.predict; self.predict = lambda *a, **o: "
+            "Prediction(real(*a, **o).latents / 0)",
+            "Broken law: `latents` are finite.",
+        ),
+        (
+            "self.predict = lambda c, a, **o: Prediction(c.latents[:, :, -1])",
+            "Broken law: `latents` have the shape (B, N, F, c, h, w) = (1, ",
+        ),
+        ("self.encode = lambda x: x / 0", "Broken law: `encode` returns finite laten"),
+        ("self.encode = lambda x: x[0]", "Broken law: `encode` returns finite latents"),
+    ],
+)
+def test_a_run_names_the_broken_world_model(install, run, fault, problem):
+    name = install("world_model", fault=fault)
+    error = run(f"world_model={name}", "task=scroll_return_home")
+    rule = f"`world_model={name}` ({name}.Part) must work without an error, got "
+    assert error.startswith(f"error: {rule}{problem}")
+
+
 def test_a_memory_of_ones_own_is_run(install, run, tmp_path):
     name = install("memory")
     assert run(f"memory={name}", "paired=null", "planner.planner.depth=1") is None
