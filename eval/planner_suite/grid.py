@@ -55,7 +55,7 @@ class Grid:
 
     Attributes:
         rows: Model by model; budgets of seconds after those of calls.
-        standards: Per world model, the configuration of the standard planner in it.
+        standards: Per world model, a configuration that makes all but the search.
 
     Args:
         cfg: The resolved configuration of `python -m eval.run`.
@@ -71,10 +71,15 @@ class Grid:
         _check_budgets(cfg)
         self._cfg = cfg
         self._overrides = tuple(overrides)
-        models = cfg.planners.world_models
-        self.standards = {name: self._compose(name) for name in models}
+        models, names = cfg.planners.world_models, cfg.planners.optimizers
+        # Not the default search, which not every task's actions allow.
+        search = next((name for name in names if name in SIZES), "beam")
+        words = ["planner=mpc", f"planner/optimizer={search}"]
+        self.standards = {name: self._compose(name, *words) for name in models}
         _check_calls(cfg, max(self._num_steps(name) for name in models))
         self.rows = tuple(_rows(cfg))
+        for row in self._foreign():
+            _check_plans(self.config_of(row), row.optimizer)
 
     def config_of(self, row: Row) -> DictConfig:
         """The configuration of a row: that of `eval.run` with a search of its size.
@@ -88,15 +93,21 @@ class Grid:
 
     def foreign_configs(self) -> list[DictConfig]:
         """Configurations that name, together, all code of others that rows run."""
+        foreign = map(self.config_of, self._foreign())
+        return [*self.standards.values(), *foreign]
+
+    def _foreign(self) -> list[Row]:
+        """One row of every search of others."""
         first = {row.optimizer: row for row in self.rows}
-        foreign = [row for name, row in first.items() if name not in SIZES]
-        return [*self.standards.values(), *map(self.config_of, foreign)]
+        return [row for name, row in first.items() if name not in SIZES]
 
     def _compose(self, world_model: str, *words: str) -> DictConfig:
         is_simulated = world_model == "simulator"
         memory = "none" if is_simulated else self._cfg.planners.memory
         chosen = [f"world_model={world_model}", f"memory={memory}"]
-        return hydra.compose("eval", [*self._overrides, *chosen, *words])
+        # The simulator has nothing to learn or to remember: no options of such.
+        given = [o for o in self._overrides if not (is_simulated and _is_learned(o))]
+        return hydra.compose("eval", [*given, *chosen, *words])
 
     def _planner_of(self, row: Row) -> list[str]:
         """What chooses a search and its size; a plug-in has its own size."""
@@ -134,6 +145,20 @@ def _check_overrides(overrides: Sequence[str]) -> None:
             raise ValueError(
                 f"`suite=planners` chooses by `{instead}`, got {override}: remove it."
             )
+
+
+def _is_learned(override: str) -> bool:
+    """Whether an option is of a learned model, or of a memory beside one."""
+    key = override.lstrip("+~").partition("=")[0]
+    return key != "world_model.weights" and key.startswith(("world_model.", "memory."))
+
+
+def _check_plans(cfg: DictConfig, name: str) -> None:
+    if "planner" not in cfg.planner:
+        raise ValueError(
+            f"`planners.optimizers` must name searches in a world model, got {name}, "
+            f"which plans nothing: run it by `planner={name}`."
+        )
 
 
 def _check_names(cfg: DictConfig) -> None:

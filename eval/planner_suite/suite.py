@@ -10,7 +10,7 @@ others get their rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from rich.progress import Progress
 
 from envs.task_env import TaskEnv
 from eval.build import Parts, build
+from eval.build_planner import build_planner
 from eval.decision_limit import decision_limit
 from eval.errors import PluginError, one_line
 from eval.evaluate import Episode, run_episodes
 from eval.planner_suite import decisions
 from eval.planner_suite.budget import CALLS, SECONDS, Budget, NoPlanError
 from eval.planner_suite.grid import Grid, Row
+from eval.planner_suite.sizes import SIZES
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
 from eval.record import write_atomically
 from eval.suite_run import batches, open_folder
@@ -78,6 +80,7 @@ class PlannerSuite:
         self.rows = self._grid.rows
         # What the standard planner cannot be made with, no row can.
         parts = {name: build(cfg) for name, cfg in self._grid.standards.items()}
+        self._check_searches(parts)
         # Now: the code may be edited while this runs.
         self._tours = {
             name: TourCache.of(self._grid.standards[name], made.device)
@@ -109,6 +112,16 @@ class PlannerSuite:
         if whole:
             plot_curves(whole, self.folder / "planners.png")
         print_rows(table)
+
+    def _check_searches(self, parts: Mapping[str, Parts]) -> None:
+        """Refuses those of ours that do not fit the task's actions."""
+        for row in {row.optimizer: row for row in self.rows}.values():
+            made = parts[row.world_model]
+            if row.optimizer in SIZES:
+                assert made.world_model is not None
+                assert made.objective is not None
+                config = self._grid.config_of(row)
+                build_planner(config, made.world_model, made.objective)
 
     def _run_row(self, row: Row) -> None:
         path = self._path(row)

@@ -207,6 +207,16 @@ def test_impossible_values_are_one_line(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_search_that_the_actions_do_not_allow_is_refused_before_others_run(
+    run, tmp_path
+):
+    words = ["planners.optimizers=[beam,graph_search]", "planners.calls=[64]"]
+    words += ["planners.world_models=[tiny]", f"outputs={tmp_path / 'outputs'}"]
+    error = run("suite=planners", "task=tabletop_shell_game", *words)
+    assert error.startswith("error: `graph_search` needs actions that say how they mo")
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_an_image_that_the_objective_would_not_read_is_refused(run):
     error = run("task=tabletop_shell_game", "goal=given_image")
     assert error == (

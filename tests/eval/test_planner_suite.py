@@ -147,6 +147,23 @@ def test_impossible_values_are_one_line_before_any_work(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_policy_that_plans_nothing_is_no_search(run, install):
+    name = install("policy", actions="actions")
+    error = run(*SUITE, f"planners.optimizers=[beam,{name}]")
+    assert error == (
+        "error: `planners.optimizers` must name searches in a world model, got "
+        f"{name}, which plans nothing: run it by `planner={name}`."
+    )
+
+
+def test_the_simulator_takes_no_options_of_a_learned_model(run, tmp_path):
+    words = ["planners.optimizers=[beam]", "planners.world_models=[tiny,simulator]"]
+    words += ["planners.memory=temp_lora", "memory.rank=2"]
+    words += ["world_model.num_sampling_steps=2", "planners.calls=[8]"]
+    assert run(*SUITE, *words) is None
+    assert list(table(tmp_path)["world_model"]) == ["tiny", "simulator"]
+
+
 def test_planners_that_hang_or_break_are_named_and_the_others_get_their_rows(
     run, install, tmp_path
 ):
