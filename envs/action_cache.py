@@ -53,7 +53,7 @@ class ActionCache:
 
     def __init__(self, folder: Path | None) -> None:
         self._keeps = folder is not None
-        place = None if folder is None else folder / _fingerprint()
+        place = None if folder is None else folder / fingerprint()
         memory = joblib.Memory(place, verbose=0, compress=1)
         self._execute = memory.cache(_execute, ignore=["domain"])
 
@@ -88,8 +88,8 @@ def _execute(
     return Outcome(frames, seen, domain.get_state())
 
 
-def _fingerprint() -> str:
-    """Digest of everything but state and action that decides what an action does."""
+def fingerprint() -> str:
+    """Digest of all but state and action that decides what an action does and shows."""
     digest = hashlib.sha256(b"\n".join(_machine()))
     for path in sorted(Path(__file__).parent.rglob("*")):
         if path.suffix in (".py", ".xml"):

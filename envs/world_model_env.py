@@ -105,10 +105,10 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         Raises:
             ValueError: If the action is none.
         """
-        action = checked_action(self.action_space, action)
+        done = self._done(action)
         self._rollout = self.world_model.extend(
             self._rollout,
-            torch.as_tensor(np.asarray(action))[None, None],
+            torch.as_tensor(done)[None, None],
             memory=self.memory,
             generator=[self._generator],
             all_frames=True,
@@ -136,6 +136,14 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
     def close(self) -> None:
         """Closes the environment that episodes start from."""
         self._start.close()
+
+    def _done(self, action: Any) -> np.ndarray:
+        """What is done of an action, as in reality: what its bounds allow."""
+        space = self.action_space
+        action = np.asarray(checked_action(space, action))
+        if not isinstance(space, spaces.Box):
+            return action
+        return action.astype(space.dtype).clip(space.low, space.high)
 
     def _given(self, options: dict[str, Any]) -> tuple[Context, Goal] | None:
         if not options:

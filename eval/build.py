@@ -155,16 +155,21 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
 
 
 def require_tour(cfg: DictConfig) -> None:
-    """Refuses a suite that needs episodes with a tour on a task without one.
+    """Refuses a suite of tours through a world on a task that has none.
 
     Raises:
-        ValueError: If the task has none.
+        ValueError: If the task has no tour, or its robot stays where it is.
     """
-    from envs.domains import has_vectors
+    from envs.domains import domain_class, has_vectors
 
     if has_vectors(cfg.task.domain):
         raise ValueError(
             f"`suite={cfg.suite}` needs a task with a tour, got {cfg.task.name}: "
+            "choose another task."
+        )
+    if not domain_class(cfg.task.domain).travels:
+        raise ValueError(
+            f"`suite={cfg.suite}` needs a robot that travels, got {cfg.task.name}: "
             "choose another task."
         )
 

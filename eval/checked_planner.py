@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import gymnasium
+import torch
 from torch import Tensor
 
 from world_model.core import Context, Goal
@@ -61,12 +62,20 @@ def check_plan(
     holds = len(shape) == 2 + len(space.shape or ()) and shape[0] == num_episodes
     require(holds and 1 <= shape[1] <= horizon, law, f"{shape}, horizon {horizon}")
     law = f"`actions` are of {space}"
-    valid = all(space.contains(a.numpy()) for row in plan.actions.cpu() for a in row)
-    require(valid, law, plan.actions.tolist())
+    require(_are_of(space, plan.actions.cpu()), law, plan.actions.tolist())
     for name in ("lengths", "costs", "predicted_success"):
         _check_row(name, getattr(plan, name), num_episodes)
     holds = bool(((plan.lengths >= 0) & (plan.lengths <= shape[1])).all())
     require(holds, "`lengths` are from 0 to T", plan.lengths.tolist())
+
+
+def _are_of(space: gymnasium.Space, actions: Tensor) -> bool:
+    """Whether all actions (B, T) or (B, T, A) are of the space; vectors in float32."""
+    if not isinstance(space, gymnasium.spaces.Box):
+        return all(space.contains(a.numpy()) for row in actions for a in row)
+    low, high = (torch.as_tensor(x).float() for x in (space.low, space.high))
+    vectors = actions.float()
+    return bool(((vectors >= low) & (vectors <= high)).all())  # no NaN does
 
 
 def _check_row(name: str, values: Tensor | None, num_episodes: int) -> None:

@@ -20,6 +20,8 @@ from importlib.util import find_spec  # noqa: E402
 from pathlib import Path  # noqa: E402
 from string import Template  # noqa: E402
 
+from omegaconf import OmegaConf  # noqa: E402
+
 from world_model.names import choices  # noqa: E402
 from world_model.plugins import GROUPS, find_plugins  # noqa: E402
 
@@ -97,6 +99,11 @@ def _check_name(kind: str, name: str) -> None:
             "The name of a package must be lower-case letters, digits and _, start "
             f"with a letter and be no word of Python, got {name!r}: take another, "
             f"e.g. my_{kind}."
+        )
+    if (meant := OmegaConf.from_dotlist([f"name={name}"]).name) != name:
+        raise ValueError(
+            "The name of a package must be text in YAML files and on the command line, "
+            f"got {name!r}, which is {meant} there: take another, e.g. my_{name}."
         )
     taken = {*choices(kind), *(p.name for p in find_plugins() if p.kind == kind)}
     if name in taken:

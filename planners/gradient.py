@@ -93,7 +93,9 @@ class GradientPlanner(SearchPlanner):
         middle, half = (self._high + self._low) / 2, (self._high - self._low) / 2
 
         def imagine() -> Rollout:
-            actions = (middle + half * units).clamp(self._low, self._high)
+            free = middle + half * units
+            # A bound is met but for rounding, where a clamp would have no slope.
+            actions = free + (free.clamp(self._low, self._high) - free).detach()
             return self._imagine(root, actions, memory, generator)
 
         starts = self._starts(len(goal.instructions), horizon, warm_start, generator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from planners.best import better
 from planners.checks import phrases_of
@@ -66,10 +67,9 @@ class ScriptedPlanner(SearchPlanner):
         horizon: int,
     ) -> Iterator[Plan]:
         """See `SearchPlanner`; continues `warm_start`, or begins the script."""
-        if warm_start is None:
-            actions = self._script.expand(len(goal.instructions), -1)
-        else:
-            actions = warm_start.actions
+        actions = self._script.expand(len(goal.instructions), -1)
+        if warm_start is not None:
+            actions = self._continued(warm_start)
         rollout = self.world_model.rollout(
             context,
             actions[:, None, : self._num_steps(horizon)],
@@ -79,3 +79,11 @@ class ScriptedPlanner(SearchPlanner):
         costs = self.objective(rollout, goal)[:, :, -1].cpu()
         whole = costs + self.action_cost * rollout.num_steps
         yield better(None, rollout, whole, self.objective, goal)
+
+    def _continued(self, warm_start: Plan) -> Tensor:
+        """What is left of every episode's script (B, T); then it begins again."""
+        lengths = warm_start.lengths.tolist()
+        longest = max(lengths) or len(self._script)
+        again = self._script.repeat(1 + longest // len(self._script))
+        rests = zip(warm_start.actions, lengths, strict=True)
+        return torch.stack([torch.cat([x[:n], again])[:longest] for x, n in rests])

@@ -31,6 +31,7 @@ from world_model.shards import read_meta
 if TYPE_CHECKING:  # importing them takes time: `--help` answers at once
     from world_model.diffusion.autoencoder import FrameAutoencoder
     from world_model.diffusion.denoiser import VideoDenoiser
+    from world_model.shards import ShardMeta
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -61,12 +62,26 @@ def _run(cfg: DictConfig) -> None:
         import torch
 
         torch.set_num_threads(cfg.threads)
-    read_meta(Path(cfg.data))  # refuses what is no data set
+    _check_split(read_meta(Path(cfg.data)), cfg.data)
     output = Path(cfg.output)
     output.mkdir(parents=True, exist_ok=True)
     for stage in chosen:
         stages[stage](cfg, Path(cfg.data), output)
     print(f"results: {output}")
+
+
+def _check_split(meta: ShardMeta, data: str) -> None:
+    """Refuses episodes that are there to be judged on.
+
+    Raises:
+        ValueError: If they are of validation or test seeds.
+    """
+    split = meta.provenance.get("split", "train")
+    if split != "train":
+        raise ValueError(
+            f"`data` must hold training episodes, got {data} of split={split}: "
+            "collect with split=train, or train on other data."
+        )
 
 
 def _trained_autoencoder(folder: Path) -> FrameAutoencoder:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor
 
 from world_model.api import Generators, WorldModel
@@ -101,6 +103,14 @@ def dot_space() -> PhraseSpace:
     return PhraseSpace(space.phrases, space.inverses, motions=MOTIONS)
 
 
+def point_world() -> PointWorldModel:
+    """The toy world of vectors, whose bounds are no one's defaults."""
+    model = PointWorldModel()
+    low, high = np.array([[-0.7, -1.0], [0.4, 0.1]], np.float32)
+    model.action_space = Box(low, high)
+    return model
+
+
 def generators(num_episodes: int) -> Generators:
     """One source of noise per episode."""
     return [torch.Generator().manual_seed(seed) for seed in range(num_episodes)]
@@ -114,7 +124,7 @@ DOTS = ToyScene(
 )
 POINTS = ToyScene(
     "toy world of vectors",
-    PointWorldModel,
+    point_world,
     point_distance,
     lambda place: (2 * place - 1)[:, None, None],
 )

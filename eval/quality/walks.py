@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from rich.progress import track
 
+from envs.action_cache import fingerprint
 from envs.domains import domain_class, make_domain
 from envs.recording import record_episode
 from envs.splits import episode_rng
@@ -24,7 +25,6 @@ from eval.plugin_code import plugin_code
 from eval.quality.geometry import View
 from world_model.shards import write_atomically
 
-ENVS = Path(__file__).parents[2] / "envs"
 _CAMERA = ("depth", "camera_pose", "focal_length_px")
 
 
@@ -179,11 +179,8 @@ def _read(path: Path) -> Walks | None:
 
 
 def _digest(spec: WalkSpec) -> str:
-    """Changes with `spec` and with the simulator's source code."""
+    """Changes with `spec` and with all that decides what its walks show."""
     digest = hashlib.sha256(json.dumps(asdict(spec)).encode())
-    names = ("collect", "recording", "lattice", "splits")
-    sources = [ENVS / f"{name}.py" for name in names]
-    for path in [*sources, *sorted((ENVS / spec.domain).rglob("*.py"))]:
-        digest.update(path.read_bytes())
+    digest.update(fingerprint().encode())
     digest.update(json.dumps(plugin_code({"domain": spec.domain})).encode())
     return digest.hexdigest()[:12]

@@ -130,7 +130,21 @@ class RememberingPolicy:
         self.slots.memory.write(chunk)
 
     def _read(self, actions: np.ndarray) -> Tensor:
-        values = torch.as_tensor(actions)
-        if not isinstance(self.action_space, PhraseSpace):
-            return values.float()
-        return values.long() if values.ndim == 1 else values.argmax(dim=-1)
+        """What was done, as models are told it."""
+        values, space = torch.as_tensor(actions), self.action_space
+        if not isinstance(space, PhraseSpace):
+            assert isinstance(space, gymnasium.spaces.Box)
+            # Environments do what their bounds allow.
+            low, high = torch.as_tensor(space.low), torch.as_tensor(space.high)
+            return values.float().clamp(low, high)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.ndim == 1:
+            return values.long()
+        count = len(space.phrases)
+        if values.shape[-1] != count:
+            raise ValueError(
+                f"Actions must be numbers of phrases, or scores of all {count}, got "
+                f"shape {tuple(values.shape)}: correct the policy."
+            )
+        return values.argmax(dim=-1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401 - registers the environments
@@ -19,7 +21,7 @@ from envs.world_model_env import WorldModelEnv
 from world_model.core import Context, Goal
 from world_model.frames import to_model
 from world_model.policy_api import Objective
-from world_model.toy import DotWorldModel
+from world_model.toy import DotWorldModel, PointWorldModel
 
 
 class Darkness(Objective):
@@ -147,6 +149,25 @@ def test_an_episode_starts_from_a_given_context():
     )
     options = {"context": context, "goal": Goal(("go to the red blob",))}
     assert np.array_equal(env.reset(options=options)[0], view)
+
+
+def test_vectors_are_imagined_as_their_bounds_allow():
+    model = PointWorldModel()
+
+    def imagined(action):
+        space = spaces.Dict({"image": spaces.Box(0, 255, (1, 1, 2), np.uint8)})
+        start = SimpleNamespace(
+            action_space=model.action_space, observation_space=space
+        )
+        env = WorldModelEnv(model, Darkness(), start)
+        context = Context(torch.zeros(1, 0, 2), frames=torch.zeros(1, 1, 2, 1, 1))
+        env.reset(options={"context": context, "goal": Goal(("go there",))})
+        return env.step(action)[0].ravel().tolist()
+
+    inside = imagined(np.array([1.0, -1.0], np.float32))
+    assert inside[0] > inside[1]
+    for beyond in ([5, -7], np.array([3.0, -1.5])):
+        assert imagined(beyond) == inside
 
 
 def test_max_steps_ends_the_episode():

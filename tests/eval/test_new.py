@@ -69,6 +69,8 @@ def test_the_command_says_what_comes_next(tmp_path, monkeypatch, capsys):
     ("name", "message"),
     [
         ("My-Planner", "The name of a package must be lower-case letters, digits and"),
+        ("on", "The name of a package must be text in YAML files and on the command "),
+        ("null", "The name of a package must be text in YAML files and on the comman"),
         ("class", "The name of a package must be lower-case letters, digits and _, "),
         ("../x", "The name of a package must be lower-case letters, digits and _, st"),
         ("mpc", "The name of a planner must be new, got 'mpc', which exists: take "),

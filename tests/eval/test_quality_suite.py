@@ -11,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from eval.quality import walks as walks_module
 from eval.quality.suite import check, run_quality
 from eval.quality.walks import WalkSpec, check_domain, load_walks, record_walks
 from world_model.text.motion_phrases import MOTIONS
@@ -104,7 +105,7 @@ def test_the_suite_writes_a_whole_report(folder, capsys):
 
 
 @pytest.mark.sim
-def test_walks_are_recorded_once_and_in_reality(tmp_path):
+def test_walks_are_recorded_once_and_in_reality(tmp_path, monkeypatch):
     spec = WalkSpec("rooms", "val", first_seed=3, episodes=1, actions=3)
     walks = load_walks(spec, tmp_path)
     assert walks.frames.shape == (1, 13, 64, 64, 3)
@@ -118,6 +119,10 @@ def test_walks_are_recorded_once_and_in_reality(tmp_path):
     for other in (again, load_walks(spec, tmp_path), record_walks(spec)):
         for name, array in vars(walks).items():
             assert np.array_equal(getattr(other, name), array)
+    # Where anything that is drawn may have changed, they are recorded again.
+    monkeypatch.setattr(walks_module, "fingerprint", lambda: "another table.xml")
+    load_walks(spec, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_domain_without_depth_is_refused():

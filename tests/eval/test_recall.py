@@ -154,6 +154,8 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
         (["recall.horizons=[]"], "each once and at least 1, got ..: correct it"),
         (["planner=random"], "needs a planner that imagines, got planner=random"),
         (["memory=anchor"], "those of `recall.memories`, got memory=anchor, which"),
+        (["task=tabletop_shell_game"], "needs a robot that travels, got tabletop_she"),
+        (["task=point_reach"], "`suite=recall` needs a task with a tour, got point"),
         (["memory.rank=4"], "got memory.rank=4, which none of them would heed: say"),
     ],
 )

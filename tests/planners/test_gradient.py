@@ -53,6 +53,23 @@ def test_the_rest_of_the_last_plan_is_where_descent_begins(point):
     assert float(found.costs[0]) == pytest.approx(0.08, abs=1e-6)
 
 
+@pytest.mark.parametrize("high", [0.125, 0.1, 0.4, 0.7])
+def test_what_lies_on_a_bound_comes_back_whatever_the_bound(point, high):
+    # Half the width plus the middle rounds to above some of these bounds.
+    class Lopsided(PointWorldModel):
+        def __init__(self):
+            super().__init__()
+            low, top = np.float32([-0.7] * 2), np.float32([high] * 2)
+            self.action_space = gymnasium.spaces.Box(low, top)
+
+    last = Plan(torch.full((1, 4, 2), high), torch.tensor([4]), torch.zeros(1))
+    planner = GradientPlanner(
+        Lopsided(), point.objective, population=1, iterations=40, horizon=4
+    )
+    found = point.ask(planner, [(0.0, 0.0)], [(-0.5, -0.5)], warm_start=last)
+    assert float(found.costs[0]) < 0.15
+
+
 def test_actions_keep_their_bounds_even_where_these_meet(point):
     class Narrow(PointWorldModel):
         def __init__(self):

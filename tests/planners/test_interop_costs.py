@@ -238,6 +238,33 @@ def test_every_real_step_is_written_once_in_its_episodes_slot():
     assert before.tolist() == pytest.approx([12, 30], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("space", "chosen", "told"),
+    [
+        (Box(-1, 1, (2,)), [[1.7, -0.5]], [[1.0, -0.5]]),  # as environments clip it
+        (PHRASES, [3], [3]),
+        (PHRASES, [[3]], [3]),
+        (PHRASES, [[0.1, 0.2, 0.9, 0.3]], [2]),
+    ],
+)
+def test_memory_is_told_what_was_done_of_an_action(space, chosen, told):
+    memory = NotingMemory()
+    inner = FixedPolicy(chosen, chosen)
+    policy = RememberingPolicy(inner, EpisodeSlots(memory, 1), space)
+    policy.get_action(info([7], [0]))
+    policy.get_action(info([7], [1]))
+    (written,) = memory.chunks
+    assert written.actions.tolist() == [pytest.approx(x) for x in told]
+
+
+def test_scores_of_other_phrases_are_refused():
+    inner = FixedPolicy([[0.1, 0.2]], [[0.1, 0.2]])
+    policy = RememberingPolicy(inner, EpisodeSlots(NotingMemory(), 1), PHRASES)
+    policy.get_action(info([7], [0]))
+    with pytest.raises(ValueError, match="numbers of phrases, or scores of all 4, got"):
+        policy.get_action(info([7], [1]))
+
+
 def test_all_frames_of_an_action_are_written_where_the_environment_shows_them():
     memory = NotingMemory()
     policy = RememberingPolicy(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from world_model.shards import (
     write_meta,
     write_shard,
 )
+from world_model.train import main
 
 META = ShardMeta("toy", 2, ("up", "down"), (1, None), ("red box",), {"revision": None})
 
@@ -74,3 +76,21 @@ def test_a_data_set_of_another_version_is_named(tmp_path, change):
     (tmp_path / "meta.json").write_text(json.dumps(fields))
     with pytest.raises(ValueError, match="not describe a data set of this version"):
         read_meta(tmp_path)
+
+
+@pytest.mark.parametrize("stage", ["fit", "slow"])
+def test_episodes_that_are_there_to_be_judged_on_train_nothing(
+    tmp_path, stage, monkeypatch
+):
+    made = {"split": "test"}
+    write_meta(tmp_path / "data", ShardMeta("scroll", 2, ("up",), (None,), (), made))
+    words = [
+        f"stage={stage}",
+        f"data={tmp_path / 'data'}",
+        f"output={tmp_path / 'out'}",
+    ]
+    monkeypatch.setattr(sys, "argv", ["train", "domain=scroll", *words])
+    text = "`data` must hold training episodes, got .* of split=test: collect with"
+    with pytest.raises(SystemExit, match=text):
+        main()
+    assert not (tmp_path / "out").exists()
