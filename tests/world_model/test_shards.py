@@ -1,10 +1,11 @@
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
+from world_model.names import CONFIGS
 from world_model.shards import (
     ShardMeta,
     read_meta,
@@ -14,7 +15,7 @@ from world_model.shards import (
     write_meta,
     write_shard,
 )
-from world_model.train import main
+from world_model.train import _run
 
 META = ShardMeta("toy", 2, ("up", "down"), (1, None), ("red box",), {"revision": None})
 
@@ -79,18 +80,15 @@ def test_a_data_set_of_another_version_is_named(tmp_path, change):
 
 
 @pytest.mark.parametrize("stage", ["fit", "slow"])
-def test_episodes_that_are_there_to_be_judged_on_train_nothing(
-    tmp_path, stage, monkeypatch
-):
+def test_episodes_that_are_there_to_be_judged_on_train_nothing(tmp_path, stage):
     made = {"split": "test"}
-    write_meta(tmp_path / "data", ShardMeta("scroll", 2, ("up",), (None,), (), made))
-    words = [
-        f"stage={stage}",
-        f"data={tmp_path / 'data'}",
-        f"output={tmp_path / 'out'}",
-    ]
-    monkeypatch.setattr(sys, "argv", ["train", "domain=scroll", *words])
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    write_meta(data, ShardMeta("scroll", 2, ("up",), (None,), (), made))
+    words = [f"stage={stage}", f"data={data}", f"output={out}"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", ["domain=scroll", *words])
     text = "`data` must hold training episodes, got .* of split=test: collect with"
-    with pytest.raises(SystemExit, match=text):
-        main()
-    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match=text):
+        _run(cfg)
+    assert not out.exists()
