@@ -84,8 +84,17 @@ class VP2WorldModel(WorldModel):
     ) -> Prediction:
         """See `WorldModel.predict`; readings are ignored."""
         assert context.latents is not None
-        video = (context.latents.flatten(0, 1).movedim(-3, -1) + 1) / 2
-        done = torch.cat([context.actions, actions[:, :, None]], dim=2).flatten(0, 1)
+        videos = (context.latents.movedim(-3, -1) + 1) / 2
+        done = torch.cat([context.actions, actions[:, :, None]], dim=2)
+        # Their noise is global: each episode is asked about with its own.
+        frames = [
+            self._next(*given) for given in zip(videos, done, generator, strict=True)
+        ]
+        latents = torch.stack(frames).movedim(-1, -3).float() * 2 - 1
+        return Prediction(latents[:, :, None])
+
+    def _next(self, video: Tensor, done: Tensor, generator: torch.Generator) -> Tensor:
+        """The frame (N, H, W, C) after videos (N, K, H, W, C) and actions (N, K, A)."""
         missing = self.num_context_frames - video.shape[1]
         video = torch.cat([video[:, :1]] * missing + [video], dim=1)
         done = torch.cat([done.new_zeros(len(done), missing, done.shape[2]), done], 1)
@@ -93,15 +102,13 @@ class VP2WorldModel(WorldModel):
             "video": video.cpu().numpy().astype(np.float32),
             "actions": done.cpu().numpy().astype(np.float32),
         }
-        seed = int(torch.randint(2**62, (), generator=generator[0]))
+        seed = int(torch.randint(2**62, (), generator=generator))
         with torch.random.fork_rng():
             torch.default_generator.manual_seed(seed)
             if torch.cuda.is_available():
                 torch.cuda.manual_seed_all(seed)
             found = np.asarray(self.model(batch)["rgb"])
-        frame = torch.from_numpy(self._checked(found, batch["video"]).copy())
-        latents = frame.movedim(-1, -3).float() * 2 - 1
-        return Prediction(latents.unflatten(0, actions.shape[:2])[:, :, None])
+        return torch.from_numpy(self._checked(found, batch["video"]).copy())
 
     def _checked(self, rgb: np.ndarray, video: np.ndarray) -> np.ndarray:
         """The last predicted frame (M, H, W, C).
