@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, ClassVar
 
+import joblib
+import numpy as np
 import torch
 from torch import Tensor
 
-from envs.domains import any_domain_class
+from envs.domains import DOMAINS, any_domain_class, domain_class
 from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
 from world_model.frames import to_model
 
+_MOST_KNOWN = 4096
+"""Chunks that are kept: more than one decision of eight episodes asks for."""
+
 
 class SimulatorModel(WorldModel):
     """Imagines by simulating: same candidates, horizon and objective, no error.
+
+    Where physics is slow, what an action does in a state is computed once: most of what
+    a search asks for it has asked before, on another way to the same state.
 
     Args:
         domain: Name of the domain.
@@ -29,6 +38,9 @@ class SimulatorModel(WorldModel):
         self.action_space = self.simulator.action_space
         self.chunk_length = self.simulator.chunk_length
         self.num_context_frames = 1
+        # What others' states are made of, and whether it can be told apart, is unknown.
+        self._is_slow = domain in DOMAINS and domain_class(domain).slow
+        self._known: OrderedDict[Any, tuple[np.ndarray, Any]] = OrderedDict()
 
     def encode(self, frames: Tensor) -> Tensor:
         """The codec's latents, or the images themselves."""
@@ -69,7 +81,21 @@ class SimulatorModel(WorldModel):
     def _simulate(
         self, state: Any, action: Any, all_frames: bool
     ) -> tuple[Tensor, Any]:
+        if not self._is_slow:
+            images, after = self._executed(state, action, all_frames)
+            return to_model(images), after
+        key = joblib.hash(state), action, all_frames
+        if key not in self._known:
+            self._known[key] = self._executed(state, action, all_frames)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        images, after = self._known[key]
+        return to_model(images), after
+
+    def _executed(
+        self, state: Any, action: Any, all_frames: bool
+    ) -> tuple[np.ndarray, Any]:
         self.simulator.set_state(state)
         chunk = self.simulator.execute(action, render=all_frames)
         images = chunk if all_frames else self.simulator.render()[None]
-        return to_model(images), self.simulator.get_state()
+        return images, self.simulator.get_state()
