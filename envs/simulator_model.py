@@ -74,23 +74,23 @@ class SimulatorModel(WorldModel):
             [self._simulate(s, a, all_frames) for s, a in zip(ss, aa, strict=True)]
             for ss, aa in zip(context.state, actions.tolist(), strict=True)
         ]
-        frames = torch.stack([torch.stack([f for f, _ in row]) for row in rows])
+        frames = torch.stack(
+            [torch.stack([to_model(images) for images, _ in row]) for row in rows]
+        )
         states = tuple(tuple(s for _, s in row) for row in rows)
         return Prediction(self.encode(frames), states)
 
     def _simulate(
         self, state: Any, action: Any, all_frames: bool
-    ) -> tuple[Tensor, Any]:
+    ) -> tuple[np.ndarray, Any]:
         if not self._is_slow:
-            images, after = self._executed(state, action, all_frames)
-            return to_model(images), after
+            return self._executed(state, action, all_frames)
         key = joblib.hash(state), action, all_frames
         if key not in self._known:
             self._known[key] = self._executed(state, action, all_frames)
             if len(self._known) > _MOST_KNOWN:
                 self._known.popitem(last=False)
-        images, after = self._known[key]
-        return to_model(images), after
+        return self._known[key]
 
     def _executed(
         self, state: Any, action: Any, all_frames: bool

@@ -232,15 +232,14 @@ def slots_are_independent(
 ) -> None:
     """A slot holds the same whether alone or among others, whatever they do."""
     count = len(chunks[0].active)
+    all_along = _effect(_written(make, chunks), model, chunks)
     for slot in (0, count - 1):
-        memory = make()
-        memory.reset(1, seeds=_seeds(chunks)[slot : slot + 1])
-        for chunk in chunks:
-            memory.write(_rows(chunk, [slot]))
+        own = [_rows(chunk, [slot]) for chunk in chunks]
+        memory = _written(make, own, first=slot)
         alone = _rollout_of(slot, model, chunks[-1].context, memory=memory).latents
         late = replace(chunks[0], active=torch.arange(count) == slot)
-        for among in (chunks, [late, *chunks[1:]]):
-            together = _effect(_written(make, among), model, chunks)
+        others_late = _effect(_written(make, [late, *chunks[1:]]), model, chunks)
+        for together in (all_along, others_late):
             same = equal(alone[0], together[slot], ACROSS_LAYOUTS)
             require(same, "slots are independent of each other")
 
@@ -336,18 +335,18 @@ def _effect(memory: Memory, model: WorldModel, chunks: Sequence[Chunk]) -> Tenso
 
 
 def _written(
-    make: MakeMemory, chunks: Sequence[Chunk], count: int | None = None
+    make: MakeMemory, chunks: Sequence[Chunk], count: int | None = None, first: int = 0
 ) -> Memory:
-    """A new memory after the first `count` chunks (all of them by default)."""
+    """A new memory after `count` chunks (default: all) of episodes from `first` on."""
     memory = make()
-    memory.reset(len(chunks[0].active), seeds=_seeds(chunks))
+    memory.reset(len(chunks[0].active), seeds=_seeds(chunks, first))
     for chunk in chunks[:count]:
         memory.write(chunk)
     return memory
 
 
-def _seeds(chunks: Sequence[Chunk]) -> list[int]:
-    return [100 + i for i in range(len(chunks[0].active))]
+def _seeds(chunks: Sequence[Chunk], first: int = 0) -> list[int]:
+    return [100 + first + i for i in range(len(chunks[0].active))]
 
 
 def _generators(num_episodes: int) -> list[torch.Generator]:

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,10 +71,7 @@ class Question:
 
 def examples(cfg: DictConfig) -> list[Example]:
     """Questions to the planner inside `cfg.planner`."""
-
-    def make(model: WorldModel, objective: Objective) -> Planner:
-        return build_planner(cfg, model, objective)
-
+    make = partial(build_planner, cfg)
     scene = scene_for(make)
     sizes = ((1, 1), (1, 2), (3, 4))
     questions = [Question(make, b, h, scene) for b, h in sizes]

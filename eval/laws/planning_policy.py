@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from eval.laws.planner import scene_for
 from eval.laws.toy import ToyScene, generators
 from eval.laws.watched_memory import WatchedMemory
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory, WorldModel
+from world_model.api import Memory
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_env
-from world_model.policy_api import Objective, Observation, Planner, Policy
+from world_model.policy_api import Observation, Policy
 from world_model.testing import require
 
 _NUM_STEPS = 3
@@ -50,7 +51,8 @@ class Episodes:
         goal = self.scene.goal(count, seed=goal_seed).rows(rows)
         policy.reset(to_env(_views(start)), rows)
         happened = [] if told is None else told
-        happened.append(self._step(start, self._still(start)))
+        # The first action, or no motion: sums of no actions.
+        happened.append(self._step(start, start.actions.sum(dim=1)))
         policy.observe(happened[-1])
         policy.relocate(to_env(_views(start)))
         context, done = start, []
@@ -80,11 +82,6 @@ class Episodes:
         active = torch.ones(count, dtype=torch.bool)
         return Chunk(context, actions, rollout.frames[:, 0, 0], active)
 
-    def _still(self, context: Context) -> torch.Tensor:
-        """The first action, or no motion, of every episode."""
-        shape, dtype = context.actions[:, :0].sum(dim=1).shape, context.actions.dtype
-        return torch.zeros(shape, dtype=dtype)
-
     def _check(self, actions: Any) -> None:
         """Refuses what is no action of the space for every episode."""
         active = np.ones(len(self.rows), bool)
@@ -93,10 +90,7 @@ class Episodes:
 
 def examples(cfg: DictConfig) -> list[Example]:
     """One episode, then three, for the policy of `cfg.planner`."""
-
-    def make_planner(model: WorldModel, objective: Objective) -> Planner:
-        return build_planner(cfg, model, objective)
-
+    make_planner = partial(build_planner, cfg)
     scene = scene_for(make_planner)
 
     def make(memory: Memory) -> Policy:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig
 
 from envs.make_task_env import make_task_env
 from envs.task_env import TaskEnv
 from eval.build import build_policy
-from eval.checked_policy import check_actions
+from eval.checked_policy import checked_policy
 from eval.evaluate import run_episodes
 from eval.laws.example import Example
-from world_model.policy_api import Observation, Policy
+from world_model.policy_api import Policy
 from world_model.testing import require
 
 MakePolicy = Callable[[], Policy]
@@ -40,18 +40,9 @@ def examples(cfg: DictConfig) -> list[Example]:
 
 def actions_are_valid(make: MakePolicy, make_env: MakeEnv, seeds: list[int]) -> None:
     """`act` returns an array, one action of the space for every episode."""
-    policy = make()
-    act = policy.act
-
-    def checked(obs: Observation) -> np.ndarray:
-        actions = act(obs)
-        check_actions(actions, obs.active, space)
-        return actions
-
     env = make_env()
-    space = env.action_space
     env.close()
-    policy.act = checked  # type: ignore[method-assign]
+    policy = checked_policy(make(), env.action_space, nullcontext)
     _play(policy, make_env, seeds)
 
 
