@@ -11,6 +11,7 @@ from rich.console import Console
 from eval.make_part import make_part
 from eval.run_spec import WEIGHTS
 from world_model.api import WorldModel
+from world_model.device import default_device
 from world_model.precision import computes_in_bfloat16
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _shipped(cfg: DictConfig) -> WorldModel:
     options = cfg.world_model
     model = VideoDiffusionWorldModel.from_pretrained(
         weights(cfg, cfg.task.domain),
-        device=_device(options.device),
+        device=options.device or str(default_device()),
         num_context_frames=cfg.memory.get("context_frames", options.num_context_frames),
         num_sampling_steps=options.num_sampling_steps,
         precision=options.precision,
@@ -95,12 +96,6 @@ def _check_actions(model: WorldModel, cfg: DictConfig) -> None:
             f"action, got {model.action_space} and {model.chunk_length}: choose "
             "another task or correct the model."
         )
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def encoder_of(model: WorldModel) -> str:

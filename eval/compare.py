@@ -15,6 +15,7 @@ the two differ.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,12 +130,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
-    """The rows' names, with those of their folders where they are equal."""
+    """The rows' names; where they are equal, with where their folders part."""
     names = [row_name(record.run()) for record in records]
-    return [
-        f"{name} ({record.directory.name})" if names.count(name) > 1 else name
-        for name, record in zip(names, records, strict=True)
-    ]
+    folders = [record.directory.resolve() for record in records]
+    told = []
+    for name, folder in zip(names, folders, strict=True):
+        alike = [f for n, f in zip(names, folders, strict=True) if n == name]
+        part = folder.relative_to(os.path.commonpath(alike))
+        told.append(f"{name} ({part})" if len(alike) > 1 else name)
+    return told
 
 
 def _values(record: RunRecord, metric: str) -> np.ndarray:
@@ -182,7 +186,7 @@ def print_comparison(
     headings = ["row", SUCCESS if is_share else "value", "gain [95 %]"]
     headings.append("won/lost" if is_share else "up/down")
     headings += ["gap closed [95 %]"] * has_gap + ["p (Holm)"]
-    shown.add_column(headings[0], no_wrap=True)
+    shown.add_column(headings[0], overflow="fold")  # figures are never cut off
     for heading in headings[1:]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for line in table.to_dict("records"):

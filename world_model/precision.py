@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from world_model.device import default_device
+
 MIXED = ("no", "bf16")
 
 
@@ -23,8 +25,7 @@ def mixed_precision(wanted: str | None) -> str:
         ValueError: If `wanted` is neither null nor one of `MIXED`.
     """
     if wanted is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return "bf16" if computes_in_bfloat16(device) else "no"
+        return "bf16" if computes_in_bfloat16(default_device().type) else "no"
     if wanted not in MIXED:
         raise ValueError(
             f"`mixed_precision` must be no, bf16 or null, got {wanted}: null takes "

@@ -117,9 +117,9 @@ def _autoencoder(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
-    import torch
     from accelerate.utils import set_seed
 
+    from world_model.device import default_device
     from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
@@ -128,7 +128,7 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
 
     autoencoder = _trained_autoencoder(output)
     init = _trained_denoiser(Path(cfg.init)) if cfg.init else None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     episodes = encode_dataset(data, autoencoder.to(device), device)
     meta = read_meta(data)
     fields = plain(cfg.slow)
@@ -150,10 +150,10 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
 
 
 def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
-    import torch
     from accelerate.utils import set_seed
 
     from world_model.api import Memory
+    from world_model.device import default_device
     from world_model.memory.build import NETS, build_memory
     from world_model.provenance import weights_digests
     from world_model.training.action_codes import ActionCodes
@@ -167,7 +167,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     weights = Path(cfg.init or cfg.weights)
     autoencoder = _trained_autoencoder(weights)
     denoiser = _trained_denoiser(weights / "denoiser")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     episodes = encode_dataset(data, autoencoder.to(device), device, beside=True)
     meta, min_change = read_meta(data), episodes.min_change
     if meta.bounds is not None:

@@ -99,7 +99,7 @@ def test_rows_of_one_name_are_told_apart_by_their_folders(tmp_path):
     base = run(tmp_path, "none", "x" * 10)
     one, two = (run(tmp_path / x, "anchor", "x" * 10) for x in "ab")
     assert list(compare(base, [one])["row"]) == ["anchor"]
-    names = [f"anchor ({r.directory.name})" for r in (one, two)]
+    names = ["anchor (a/anchor)", "anchor (b/anchor)"]
     assert list(compare(base, [one, two])["row"]) == names
 
 
@@ -130,6 +130,18 @@ def test_the_command_prints_and_writes_the_table(tmp_path, capsys):
     assert "80.0 [50.0, 100.0]" in out
     assert f"results: {table}" in out
     assert pd.read_csv(table)["p_holm"].tolist() == pytest.approx([2 / 2**8])
+
+
+def test_a_narrow_terminal_breaks_names_and_no_figures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    memory = "predictive_state_retrieval_and_more_of_it"
+    run(tmp_path, "none", "." * 10)
+    run(tmp_path, memory, "x" * 10)
+    folder = str(tmp_path / memory)
+    assert main([str(tmp_path / "none"), folder, "--ceiling", folder]) == 0
+    out = capsys.readouterr().out
+    assert "100.0 [100.0, 100.0]" in out
+    assert "…" not in out
 
 
 def test_without_a_ceiling_there_is_no_gap_to_close(tmp_path, capsys):
