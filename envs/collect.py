@@ -30,8 +30,8 @@ from envs.domains import (
     has_vectors,
 )
 from envs.recording import record_both, record_episode, record_vectors
-from envs.splits import SPLITS, episode_rng
-from world_model.errors import told_in_one_line, unknown_name
+from envs.splits import check_split, episode_rng
+from world_model.errors import at_least, told_in_one_line
 from world_model.names import check_group_names
 from world_model.plugins import register_configs
 from world_model.shards import (
@@ -89,11 +89,9 @@ def collect(
             the domain's views cannot be shifted though `beside` asks for it, or
             `output` holds a data set made with other settings.
     """
-    _check_positive(
-        episodes=episodes, actions=actions, shard_size=shard_size, workers=workers
-    )
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
+    at_least(1, episodes=episodes, actions=actions)
+    at_least(1, shard_size=shard_size, workers=workers)
+    check_split(split)
     if beside and getattr(any_domain_class(domain), "look_offset", None) is None:
         raise ValueError(
             f"`beside=true` needs a domain whose views can be shifted, got {domain}: "
@@ -144,12 +142,6 @@ def _recorder(domain: str, beside: bool) -> Callable[..., dict[str, np.ndarray]]
     if has_vectors(domain):
         return record_vectors
     return record_both if beside else record_episode
-
-
-def _check_positive(**numbers: int) -> None:
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}.")
 
 
 def _open_data_set(output: Path, meta: ShardMeta) -> None:

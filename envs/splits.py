@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from world_model.errors import at_least, unknown_name
+
 SPLITS = ("train", "val", "test")
 
 
@@ -14,7 +16,7 @@ def check_split(split: str) -> None:
         ValueError: If it is none.
     """
     if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}.")
+        raise unknown_name("split", split, SPLITS)
 
 
 def episode_rng(split: str, seed: int, attempt: int = 0) -> np.random.Generator:
@@ -26,6 +28,5 @@ def episode_rng(split: str, seed: int, attempt: int = 0) -> np.random.Generator:
         ValueError: If `split` is unknown or `seed` negative.
     """
     check_split(split)
-    if seed < 0:
-        raise ValueError(f"`seed` must be at least 0, got {seed}.")
+    at_least(0, seed=seed)
     return np.random.default_rng([SPLITS.index(split), seed, attempt])

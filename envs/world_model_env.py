@@ -14,6 +14,7 @@ from gymnasium import spaces
 from envs.checked_action import checked_action
 from world_model.api import Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.frames import to_env, to_model
 from world_model.policy_api import Objective
 
@@ -60,8 +61,7 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         max_steps: int = 16,
         render_mode: str | None = None,
     ) -> None:
-        if max_steps < 1:
-            raise ValueError(f"`max_steps` must be at least 1, got {max_steps}.")
+        at_least(1, max_steps=max_steps)
         if start.action_space != world_model.action_space:
             raise ValueError(
                 f"`start` must have the world model's actions, "
@@ -165,10 +165,7 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
     def _real_start(self) -> tuple[Context, Goal]:
         seed = int(self.np_random.integers(2**31))
         obs, _ = self._start.reset(seed=seed)
-        space = self.action_space
-        dtype = torch.float32 if space.shape else torch.int64
-        actions = torch.zeros((1, 0, *(space.shape or ())), dtype=dtype)
-        context = Context(actions=actions, frames=to_model(obs["image"])[None, None])
+        context = Context.first(to_model(obs["image"])[None], self.action_space)
         memory = self.memory
         if self.world_model.privileged or (memory is not None and memory.privileged):
             state = self._start.unwrapped.domain.get_state()  # type: ignore[attr-defined]

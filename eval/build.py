@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
 
-from eval.build_objective import build_objective, checked_objective, reads_image
-from eval.build_planner import budgeted_planner, checked_planner
+from eval.build_objective import build_objective, reads_image
+from eval.build_planner import budgeted_planner
 from eval.build_world_model import build_world_model, encoder_of, weights
+from eval.checked_memory import CheckedMemory
+from eval.checked_objective import CheckedObjective
+from eval.checked_planner import CheckedPlanner
+from eval.checked_policy import checked_policy
+from eval.checked_world_model import CheckedWorldModel
 from eval.decision_limit import check_limit
-from eval.make_part import expect, is_ours, make_part, naming
+from eval.make_part import checked, expect, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel, device_of
-from world_model.errors import unknown_name
+from world_model.errors import at_least, unknown_name
 from world_model.plain import plain
 from world_model.policy_api import Objective, Planner, Policy
 
@@ -71,11 +75,8 @@ def check(cfg: DictConfig) -> None:
     """
     from envs.tasks import GOALS
 
-    for name in ("episodes", "num_envs"):
-        if cfg[name] < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {cfg[name]}.")
-    if cfg.first_seed < 0:
-        raise ValueError(f"`first_seed` must be at least 0, got {cfg.first_seed}.")
+    at_least(1, episodes=cfg.episodes, num_envs=cfg.num_envs)
+    at_least(0, first_seed=cfg.first_seed)
     if cfg.split not in ("val", "test"):
         raise ValueError(
             f"`split` must be val or test, got {cfg.split}: training seeds are "
@@ -143,11 +144,19 @@ def build(cfg: DictConfig, budget: Budget | None = None) -> Parts:
     metrics = build_metrics(cfg)
     if "planner" not in cfg.planner:
         return Parts(build_policy(cfg), make_env, metrics=metrics)
-    model = MeteredWorldModel(checked_world_model(cfg, build_world_model(cfg)))
-    objective = checked_objective(cfg, build_objective(cfg, model))
-    memory = checked_memory(cfg, make_memory(cfg, model))
-    planner = checked_planner(
-        cfg, model, budgeted_planner(cfg, model, objective, budget)
+    imagines = build_world_model(cfg)
+    model = MeteredWorldModel(
+        checked("world_model", cfg.world_model, imagines, CheckedWorldModel)
+    )
+    judges = build_objective(cfg, model)
+    objective = checked("objective", cfg.objective, judges, CheckedObjective)
+    memory = checked("memory", cfg.memory, make_memory(cfg, model), CheckedMemory)
+    planner = checked(
+        "planner",
+        cfg.planner,
+        budgeted_planner(cfg, model, objective, budget),
+        lambda p, named: CheckedPlanner(p, model.action_space, named),
+        inner=cfg.planner.planner,
     )
     policy = planning_policy(cfg, model, memory, planner, objective)
     device = str(device_of(model.inner))
@@ -208,13 +217,11 @@ def _checked_policy(
 ) -> Policy:
     """The policy; if it is a plug-in's, one whose actions are checked."""
     from envs.domains import any_domain_class
-    from eval.checked_policy import checked_policy
 
-    if is_ours(cfg.planner):
-        return policy
-    speaks = model or any_domain_class(cfg.task.domain)
-    named = partial(naming, "planner", cfg.planner)
-    return checked_policy(policy, speaks.action_space, named)
+    space = (model or any_domain_class(cfg.task.domain)).action_space
+    return checked(
+        "planner", cfg.planner, policy, lambda p, named: checked_policy(p, space, named)
+    )
 
 
 def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
@@ -225,24 +232,6 @@ def make_memory(cfg: DictConfig, model: MeteredWorldModel) -> Memory:
     with naming("memory", cfg.memory):
         memory = build_memory(plain(cfg.memory), model, folder, encoder_of(model))
         return expect(memory, Memory)
-
-
-def checked_world_model(cfg: DictConfig, model: WorldModel) -> WorldModel:
-    """The world model; if it is a plug-in's, one whose predictions are checked."""
-    from eval.checked_world_model import CheckedWorldModel
-
-    if is_ours(cfg.world_model):
-        return model
-    return CheckedWorldModel(model, partial(naming, "world_model", cfg.world_model))
-
-
-def checked_memory(cfg: DictConfig, memory: Memory) -> Memory:
-    """The memory; if it is a plug-in's, one whose answers are checked."""
-    from eval.checked_memory import CheckedMemory
-
-    if is_ours(cfg.memory):
-        return memory
-    return CheckedMemory(memory, partial(naming, "memory", cfg.memory))
 
 
 def build_metrics(cfg: DictConfig) -> tuple[EpisodeMetric, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from eval.build_world_model import encoder_of, weights
-from eval.make_part import instantiate_node, is_ours, make_part, naming
+from eval.make_part import instantiate_node, make_part
 from world_model.api import WorldModel, device_of
 from world_model.policy_api import Objective
 
@@ -30,15 +29,6 @@ def reads_image(cfg: DictConfig) -> bool:
         # What a cup hides is asked in words, which it reads alone.
         return bool(getattr(find_task(cfg.task.kind), "recalls_starts", True))
     return bool(cfg.objective["_target_"] != READS_WORDS)
-
-
-def checked_objective(cfg: DictConfig, objective: Objective) -> Objective:
-    """The objective; if it is a plug-in's, one whose costs are checked."""
-    from eval.checked_objective import CheckedObjective
-
-    if is_ours(cfg.objective):
-        return objective
-    return CheckedObjective(objective, partial(naming, "objective", cfg.objective))
 
 
 def build_objective(cfg: DictConfig, model: WorldModel) -> Objective:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from eval.build_world_model import encoder_of, weights
-from eval.make_part import expect, instantiate_node, is_ours, naming
+from eval.make_part import expect, instantiate_node, naming
 from world_model.api import WorldModel
 from world_model.policy_api import Objective, Planner
 
@@ -74,14 +73,3 @@ def _goal_words(objective: Objective) -> GoalWords | None:
     if not isinstance(objective, Arrangement):
         return None
     return GoalWords(objective, objective.reader.config["goals"])  # type: ignore[attr-defined]
-
-
-def checked_planner(cfg: DictConfig, model: WorldModel, planner: Planner) -> Planner:
-    """The planner; if it is a plug-in's, one whose plans are checked."""
-    from eval.checked_planner import CheckedPlanner
-
-    node = cfg.planner.planner
-    if is_ours(node):
-        return planner
-    named = partial(naming, "planner", cfg.planner, node)
-    return CheckedPlanner(planner, model.action_space, named)

@@ -100,7 +100,7 @@ def _check_actions(model: WorldModel, cfg: DictConfig) -> None:
 
 def encoder_of(model: WorldModel) -> str:
     """The fingerprint of the model's autoencoder; empty if it has none."""
-    from world_model.training.latents import encoder_fingerprint
+    from world_model.fingerprint import encoder_fingerprint
 
     autoencoder = getattr(model, "autoencoder", None)
     return "" if autoencoder is None else encoder_fingerprint(autoencoder)

@@ -1,25 +1,21 @@
 """Calibrates scene cuts: `python -m eval.calibrate rooms`.
 
-Writes the threshold of a domain into eval/cut_thresholds.json: the 95th percentile
-of the luma changes between neighbouring frames of real tours, times 1.25.
+Writes the threshold of a domain into eval/video/cut_thresholds.json: the 95th
+percentile of the luma changes between neighbouring frames of real tours, times 1.25.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from envs.api import Domain
 from envs.domains import make_domain
 from envs.splits import episode_rng
-from eval.record import write_atomically
-from eval.video.cuts import calibrate_threshold
-
-THRESHOLDS = Path(__file__).parent / "cut_thresholds.json"
+from eval.record import write_text
+from eval.video.cuts import THRESHOLDS, calibrate_threshold
 
 
 def tour_video(domain: Domain, seed: int) -> np.ndarray:
@@ -27,15 +23,6 @@ def tour_video(domain: Domain, seed: int) -> np.ndarray:
     domain.reset(episode_rng("train", seed))
     first = domain.render()[None]
     return np.concatenate([first, *(domain.execute(a) for a in domain.tour())])
-
-
-@cache
-def cut_threshold(domain: str) -> float | None:
-    """The stored threshold of a domain [grey levels], None if it has none."""
-    if not THRESHOLDS.exists():
-        return None
-    stored = json.loads(THRESHOLDS.read_text()).get(domain)
-    return None if stored is None else float(stored["threshold"])
 
 
 def main() -> None:
@@ -53,7 +40,7 @@ def main() -> None:
     stored = json.loads(THRESHOLDS.read_text()) if THRESHOLDS.exists() else {}
     threshold = round(calibrate_threshold(videos), 2)
     stored[arguments.domain] = {"threshold": threshold, "tours": arguments.tours}
-    write_atomically(THRESHOLDS, json.dumps(stored, indent=2) + "\n")
+    write_text(THRESHOLDS, json.dumps(stored, indent=2) + "\n")
     print(f"{arguments.domain}: {threshold} grey levels ({THRESHOLDS})")
 
 

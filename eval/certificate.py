@@ -30,13 +30,11 @@ from eval.intervals import (  # noqa: E402
     wilson_interval,
 )
 from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
-from eval.record import RunRecord, write_atomically  # noqa: E402
+from eval.record import RunRecord, write_text  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
 from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 
-ROWS = ("noop", "random", "open_loop", "reverse_log", "expert_no_memory")
-"""Policies that keep nothing of what the tour showed; a task may name others."""
 MARGIN = 0.60
 """By how much the simulator row must be ahead of each of them."""
 CEILING = 0.95
@@ -50,7 +48,7 @@ def main(cfg: DictConfig) -> None:
     try:
         found = _certify(cfg)
         path = _path(cfg, found.pop("reasons")) / f"{cfg.task.name}.json"
-        write_atomically(path, json.dumps(found, indent=2) + "\n")
+        write_text(path, json.dumps(found, indent=2) + "\n")
     except USER_ERRORS as error:
         sys.exit(f"error: {one_line(error)}")
     print_certificate(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 from torch import Tensor
 
+from eval.make_part import Naming
 from world_model.api import Memory
 from world_model.core import Chunk, Context, Moment, Reading
 from world_model.testing import require
@@ -22,9 +22,7 @@ class CheckedMemory(Memory):
         naming: Gives errors the plug-in's name.
     """
 
-    def __init__(
-        self, inner: Memory, naming: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, inner: Memory, naming: Naming) -> None:
         self.inner = inner
         self.naming = naming
         self.stores_frames = inner.stores_frames  # type: ignore[misc]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
 from torch import Tensor
 
+from eval.make_part import Naming
 from world_model.core import Goal, Rollout
 from world_model.policy_api import Objective
 from world_model.testing import require
@@ -20,12 +18,9 @@ class CheckedObjective(Objective):
         naming: Gives errors the plug-in's name.
     """
 
-    def __init__(
-        self, inner: Objective, naming: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, inner: Objective, naming: Naming) -> None:
         self.inner = inner
         self.naming = naming
-        self.reads = inner.reads  # type: ignore[misc]
 
     def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
         """See `Objective.__call__`.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import gymnasium
 import torch
 from torch import Tensor
 
+from eval.make_part import Naming
 from world_model.core import Context, Goal
 from world_model.policy_api import Plan, Planner
 from world_model.testing import require
@@ -24,12 +23,7 @@ class CheckedPlanner(Planner):
         naming: Gives errors the plug-in's name.
     """
 
-    def __init__(
-        self,
-        inner: Planner,
-        space: gymnasium.Space,
-        naming: Callable[[], AbstractContextManager[None]],
-    ) -> None:
+    def __init__(self, inner: Planner, space: gymnasium.Space, naming: Naming) -> None:
         self.inner = inner
         self.space = space
         self.naming = naming

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
 import gymnasium
 import numpy as np
 
+from eval.make_part import Naming
 from world_model.policy_api import Observation, Policy
 from world_model.testing import require
-
-Naming = Callable[[], AbstractContextManager[None]]
 
 
 def checked_policy(policy: Policy, space: gymnasium.Space, naming: Naming) -> Policy:

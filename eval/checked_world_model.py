@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor
 
+from eval.make_part import Naming
 from eval.wrapped_model import WrappedWorldModel
 from world_model.api import WorldModel
 from world_model.core import Context, Prediction
@@ -22,9 +21,7 @@ class CheckedWorldModel(WrappedWorldModel[WorldModel]):
         naming: Gives errors the plug-in's name.
     """
 
-    def __init__(
-        self, inner: WorldModel, naming: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, inner: WorldModel, naming: Naming) -> None:
         super().__init__(inner)
         self.naming = naming
 

@@ -27,7 +27,7 @@ from scipy.stats import binomtest
 
 from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
 from eval.leaderboard import other_question
-from eval.record import RunRecord, write_atomically
+from eval.record import RunRecord, write_text
 from eval.row_name import row_name
 from world_model.errors import unknown_name
 
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = [RunRecord(path) for path in arguments.runs]
         table = compare(base, runs, ceiling, arguments.metric)
         if arguments.csv:
-            write_atomically(arguments.csv, table.to_csv(index=False))
+            write_text(arguments.csv, table.to_csv(index=False))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

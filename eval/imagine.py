@@ -15,6 +15,7 @@ import torch
 
 from envs.task_env import TaskEnv
 from planners.mpc import MPCPolicy
+from world_model.api import generators
 from world_model.frames import to_env
 
 
@@ -82,7 +83,7 @@ def _rollout(
         policy.context_for([env.domain.get_state() for env in envs]),
         actions[:, None],
         memory=policy.memory,
-        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        generator=generators(seeds),
         all_frames=all_frames,
     )
     return to_env(rollout.frames[:, 0].flatten(1, 2))

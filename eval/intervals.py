@@ -15,6 +15,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+_TAIL = 0.025
+"""What lies beyond either bound."""
+_RESAMPLES = 4000
 _BLOCK = 500
 """Resamples drawn at once; bounds memory to _BLOCK x clusters."""
 
@@ -40,9 +43,7 @@ class Estimate:
         return {k: None if v is None else round(v, digits) for k, v in cells.items()}
 
 
-def wilson_interval(
-    successes: int, num_trials: int, *, confidence: float = 0.95
-) -> Estimate:
+def wilson_interval(successes: int, num_trials: int) -> Estimate:
     """A proportion with the Wilson score interval.
 
     Raises:
@@ -53,7 +54,7 @@ def wilson_interval(
             "`successes` must lie in 0 ... `num_trials` and `num_trials` be at "
             f"least 1, got {successes} of {num_trials}."
         )
-    z = NormalDist().inv_cdf(0.5 + _checked(confidence) / 2)
+    z = NormalDist().inv_cdf(1 - _TAIL)
     p, n = successes / num_trials, num_trials
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -68,8 +69,6 @@ def bootstrap_interval(
     *,
     rng: np.random.Generator,
     clusters: Sequence[object] | np.ndarray | None = None,
-    num_resamples: int = 4000,
-    confidence: float = 0.95,
 ) -> Estimate:
     """The mean of `values` with a percentile bootstrap interval.
 
@@ -77,21 +76,12 @@ def bootstrap_interval(
         values: One number per episode.
         rng: Source of the resamples.
         clusters: The scene of each episode; each its own if None.
-        num_resamples: Bootstrap resamples.
-        confidence: Coverage aimed at.
 
     Returns:
         The mean and its bounds; no bounds with fewer than two clusters, because
         then nothing is known about how scenes differ.
     """
-    return bootstrap_ratio(
-        values,
-        np.ones(len(values)),
-        rng=rng,
-        clusters=clusters,
-        num_resamples=num_resamples,
-        confidence=confidence,
-    )
+    return bootstrap_ratio(values, np.ones(len(values)), rng=rng, clusters=clusters)
 
 
 def paired_bootstrap_difference(
@@ -100,8 +90,6 @@ def paired_bootstrap_difference(
     *,
     rng: np.random.Generator,
     clusters: Sequence[object] | np.ndarray | None = None,
-    num_resamples: int = 4000,
-    confidence: float = 0.95,
 ) -> Estimate:
     """The mean of `a - b` over paired episodes, with its interval.
 
@@ -110,8 +98,6 @@ def paired_bootstrap_difference(
         b: The other row's number for the same episodes, in the same order.
         rng: Source of the resamples.
         clusters: The scene of each pair; each its own if None.
-        num_resamples: Bootstrap resamples.
-        confidence: Coverage aimed at.
 
     Raises:
         ValueError: If the rows have different lengths.
@@ -122,13 +108,7 @@ def paired_bootstrap_difference(
             "Paired rows must hold the same episodes, got "
             f"{len(first)} and {len(second)}: join them on `seed` first."
         )
-    return bootstrap_interval(
-        first - second,
-        rng=rng,
-        clusters=clusters,
-        num_resamples=num_resamples,
-        confidence=confidence,
-    )
+    return bootstrap_interval(first - second, rng=rng, clusters=clusters)
 
 
 def bootstrap_ratio(
@@ -137,8 +117,6 @@ def bootstrap_ratio(
     *,
     rng: np.random.Generator,
     clusters: Sequence[object] | np.ndarray | None = None,
-    num_resamples: int = 4000,
-    confidence: float = 0.95,
 ) -> Estimate:
     """The ratio of two means over the same episodes, with its interval.
 
@@ -148,8 +126,6 @@ def bootstrap_ratio(
             resample is 0 or of the other sign, there are no bounds.
         rng: Source of the resamples.
         clusters: The scene of each episode; each its own if None.
-        num_resamples: Bootstrap resamples.
-        confidence: Coverage aimed at.
 
     Raises:
         ValueError: If the lists have different lengths.
@@ -161,15 +137,14 @@ def bootstrap_ratio(
         )
     top = _per_cluster(np.asarray(numerators, dtype=float), clusters)
     bottom = _per_cluster(np.asarray(denominators, dtype=float), clusters)
-    tail = (1 - _checked(confidence)) / 2
     ratio = float(top.sum() / bottom.sum())
     if len(top) < 2:
         return Estimate(ratio, None, None)
     # A ratio of sums: each cluster weighs as much as its denominator.
-    tops, bottoms = _resampled_sums(top, bottom, num_resamples, rng)
+    tops, bottoms = _resampled_sums(top, bottom, rng)
     if (bottoms * bottom.sum() <= 0).any():
         return Estimate(ratio, None, None)  # the denominator may well be 0
-    low, high = np.quantile(tops / bottoms, [tail, 1 - tail])
+    low, high = np.quantile(tops / bottoms, [_TAIL, 1 - _TAIL])
     return Estimate(ratio, float(low), float(high))
 
 
@@ -194,20 +169,11 @@ def _per_cluster(
 
 
 def _resampled_sums(
-    top: np.ndarray, bottom: np.ndarray, num_resamples: int, rng: np.random.Generator
+    top: np.ndarray, bottom: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Both sums (2, num_resamples) over clusters drawn with replacement."""
+    """Both sums (2, _RESAMPLES) over clusters drawn with replacement."""
     sums = []
-    for start in range(0, num_resamples, _BLOCK):
-        size = (min(_BLOCK, num_resamples - start), len(top))
-        drawn = rng.integers(len(top), size=size)
+    for _ in range(0, _RESAMPLES, _BLOCK):
+        drawn = rng.integers(len(top), size=(_BLOCK, len(top)))
         sums.append([top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)])
     return np.concatenate(sums, axis=1)
-
-
-def _checked(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise ValueError(
-            f"`confidence` must lie between 0 and 1, got {confidence}: e.g. 0.95."
-        )
-    return confidence

@@ -29,11 +29,11 @@ from eval.record import (
     VIDEO_FILE,
     RunRecord,
     differences,
-    write_atomically,
+    write_text,
 )
 from eval.row_name import is_image_given, marks, row_name, standing
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
-from eval.suite_results import promote_suite, suite_of
+from eval.suite_results import promote_suite, suite_of, unreproducible
 
 MIN_EPISODES = 100
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."
@@ -50,10 +50,7 @@ def refusals(record: RunRecord, min_episodes: int = MIN_EPISODES) -> list[str]:
         reasons.append(f"it is incomplete: {len(done)} of {len(seeds)} episodes")
     if len(seeds) < min_episodes:
         reasons.append(f"it has {len(seeds)} episodes, fewer than {min_episodes}")
-    if run["provenance"]["revision"] is None:
-        reasons.append("it was not made from a git checkout")
-    elif run["provenance"]["dirty"]:
-        reasons.append("it was made with uncommitted changes")
+    reasons += unreproducible(run)
     if run["protocol_version"] != PROTOCOL_VERSION:
         reasons.append(
             f"its protocol version is {run['protocol_version']}, "
@@ -286,7 +283,7 @@ def _run(arguments: argparse.Namespace) -> None:
             print(f"{run} -> {_promote(run, arguments)}")
     elif arguments.command == "build":
         table = build(arguments.results)
-        write_atomically(table_path, table.to_csv(index=False))
+        write_text(table_path, table.to_csv(index=False))
         print(f"{len(table)} rows -> {table_path}")
     else:
         from eval.table import print_tables, read_leaderboard

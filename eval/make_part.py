@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from hydra.utils import instantiate
@@ -14,6 +15,8 @@ from eval.shadowing import PACKAGES
 from world_model.plain import plain
 
 Part = TypeVar("Part")
+Naming = Callable[[], AbstractContextManager[None]]
+"""What gives errors the name of a plug-in, see `naming`."""
 
 
 def make_part(
@@ -72,6 +75,19 @@ def naming(
             f"{described(error)}: correct that plug-in; "
             f"`python -m eval.check {group} {name or 'NAME'}` says more."
         ) from error
+
+
+def checked(
+    group: str,
+    node: DictConfig,
+    part: Part,
+    check: Callable[[Part, Naming], Part],
+    inner: DictConfig | None = None,
+) -> Part:
+    """The part; if it is a plug-in's, `check` of it, see `naming`."""
+    if is_ours(node if inner is None else inner):
+        return part
+    return check(part, partial(naming, group, node, inner))
 
 
 def is_ours(node: Mapping[Any, Any]) -> bool:

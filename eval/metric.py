@@ -39,28 +39,19 @@ class Metric:
     aggregation: Literal["proportion", "mean"] = "mean"
     required: bool = False
 
-    def aggregate(
-        self,
-        values: Sequence[float | None],
-        *,
-        clusters: Sequence[object] | None = None,
-    ) -> Estimate | None:
+    def aggregate(self, values: Sequence[float | None]) -> Estimate | None:
         """The metric over episodes with a 95 % interval, None if all are missing.
 
         Args:
             values: One per episode; None or NaN where missing.
-            clusters: The scene of each episode, if scenes repeat.
         """
         column = np.array(values, dtype=float)
-        present = ~np.isnan(column)
-        column = column[present]
+        column = column[~np.isnan(column)]
         if not len(column):
             return None
-        if self.aggregation == "proportion" and clusters is None:
+        if self.aggregation == "proportion":
             return wilson_interval(int(column.sum()), len(column))
-        scenes = None if clusters is None else np.asarray(clusters)[present]
-        rng = np.random.default_rng(_BOOTSTRAP_SEED)
-        return bootstrap_interval(column, clusters=scenes, rng=rng)
+        return bootstrap_interval(column, rng=np.random.default_rng(_BOOTSTRAP_SEED))
 
     def check(self, value: Any) -> None:
         """Refuses a value that cannot stand in this column.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eval.record import write_atomically
+from eval.record import write_text
 from eval.row_name import standing
 from eval.run_spec import PROJECT_ROOT
 from eval.table import HEADINGS, cells, read_leaderboard, title
@@ -128,7 +128,7 @@ def _update(arguments: argparse.Namespace) -> None:
                 "`python -m eval.readme` and commit the result."
             )
         if not arguments.check:
-            write_atomically(page, wanted)
+            write_text(page, wanted)
 
 
 def _block(rows: pd.DataFrame) -> str:

@@ -69,9 +69,9 @@ class RunRecord:
         if self.run_path.exists():
             require_same(self.directory, self.run(), json.loads(json.dumps(run)))
         else:
-            write_atomically(self.run_path, json.dumps(run, indent=2) + "\n")
+            write_text(self.run_path, json.dumps(run, indent=2) + "\n")
         if not self.episodes_path.exists():
-            write_atomically(self.episodes_path, ",".join(self.columns) + "\n")
+            write_text(self.episodes_path, ",".join(self.columns) + "\n")
         self.rows()  # A damaged file is reported now, not after hours of work.
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -193,7 +193,7 @@ def require_same(directory: Path, here: Mapping[str, Any], run: Any) -> None:
         )
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes a file that is seen either complete or not at all.
 
     Raises:
@@ -258,8 +258,8 @@ def _clear_errors(path: Path) -> Iterator[None]:
         raise OSError(
             error.errno,
             f"{path} must be writable, got: {error.strerror}. Free disk space or "
-            "choose another directory, then run the same command again: finished "
-            "episodes are kept.",
+            "choose another directory, then run the same command again: what is "
+            "finished is kept.",
         ) from error
 
 

@@ -72,7 +72,7 @@ def _tasks(cfg: DictConfig, overrides: list[str]) -> None:
 
 
 def _recall(cfg: DictConfig, overrides: list[str]) -> None:
-    from eval.recall import run_recall
+    from eval.recall.suite import run_recall
 
     print(f"results: {run_recall(cfg, overrides)}")
 

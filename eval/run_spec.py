@@ -29,7 +29,7 @@ class RunSpec:
 
     Attributes:
         config: The resolved configuration, plain JSON values.
-        task: Id of the task with its version, e.g. "FindSeen-v0".
+        task: Name of the task, as in `task=...`.
         planner: Name of the planner or policy, as in `planner=...`.
         memory: Name of the memory, as in `memory=...`.
         world_model: Name of the world model, as in `world_model=...`.

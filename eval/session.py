@@ -15,11 +15,12 @@ from eval.build import Parts, build
 from eval.build_world_model import weights
 from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
+from eval.image_scores import recall_scores
 from eval.imagine import Imagined, imagine_paths
 from eval.make_part import naming
-from eval.recall_scores import recall_scores
 from eval.record import RunRecord
 from eval.run_spec import RunSpec, code_name, provenance
+from eval.suite_run import batches
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
@@ -32,6 +33,7 @@ _BESIDE = (
     "paired",
     "frames",
     "decision_seconds",
+    "generate",
     "recall",
     "planners",
     "quality",
@@ -85,11 +87,9 @@ class Session:
         A batch that was killed between two of its lines runs again as a whole, so
         that its episodes come out as in an unbroken run.
         """
-        first, size = self.cfg.first_seed, self.cfg.num_envs
-        seeds = list(range(first, first + self.cfg.episodes))
-        missing = set(self.record.remaining_seeds())
-        batches = [seeds[i : i + size] for i in range(0, len(seeds), size)]
-        return [batch for batch in batches if missing & set(batch)]
+        cfg, missing = self.cfg, set(self.record.remaining_seeds())
+        cut = batches(cfg.first_seed, cfg.episodes, cfg.num_envs)
+        return [batch for batch in cut if missing & set(batch)]
 
     def _append(self, episodes: list[Episode]) -> None:
         missing = set(self.record.remaining_seeds())

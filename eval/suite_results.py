@@ -83,8 +83,11 @@ def _refusals(
 ) -> list[str]:
     missing = [name for name in files if not (directory / name).exists()]
     reasons = [f"it is unfinished, {', '.join(missing)} missing"] if missing else []
+    return reasons + unreproducible(run)
+
+
+def unreproducible(run: Mapping[str, Any]) -> list[str]:
+    """Why nobody could make a record once more; empty if they can."""
     if run["provenance"]["revision"] is None:
-        reasons.append("it was not made from a git checkout")
-    elif run["provenance"]["dirty"]:
-        reasons.append("it was made with uncommitted changes")
-    return reasons
+        return ["it was not made from a git checkout"]
+    return ["it was made with uncommitted changes"] * run["provenance"]["dirty"]

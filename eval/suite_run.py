@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from eval.build import other_memory
 from eval.build_world_model import weights
-from eval.record import RUN_FILE, require_same, write_atomically
+from eval.record import RUN_FILE, require_same, write_text
 from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
 from world_model.plain import plain
 
@@ -88,7 +88,7 @@ def open_folder(
     if (folder / RUN_FILE).exists():
         require_same(folder, json.loads((folder / RUN_FILE).read_text()), run)
     else:
-        write_atomically(folder / RUN_FILE, canonical_json(run))
+        write_text(folder / RUN_FILE, canonical_json(run))
     return folder
 
 

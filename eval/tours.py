@@ -20,7 +20,7 @@ from planners.mpc import MPCPolicy
 from world_model.plain import plain
 from world_model.policy_api import Policy
 from world_model.provenance import code_state, weights_digests
-from world_model.shards import write_atomically
+from world_model.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class TourCache:
         if policy.memory.num_bytes:
             kept = policy.memory.snapshot(), [e.write_seconds for e in episodes]
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda file: torch.save(kept, file))
+            write_whole(path, lambda file: torch.save(kept, file))
 
     def _digest(self, envs: Sequence[TaskEnv], episodes: list[Episode]) -> str:
         digest = hashlib.sha256(canonical_json(dict(self.identity)).encode())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.record import VIDEO_FILE, RunRecord, write_atomically
+from eval.record import VIDEO_FILE, RunRecord, write_text
 from eval.video.cached import CachedFeatures
 from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
@@ -60,7 +60,7 @@ def video_distance(
     found = compare(extract(real, features), extract(imagined, features), rng=rng)
     row = _row(found, features.name)
     text = json.dumps(row, indent=2) + "\n"
-    write_atomically(record.directory / VIDEO_FILE, text)
+    write_text(record.directory / VIDEO_FILE, text)
     return row
 
 

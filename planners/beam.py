@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from planners.best import better
-from planners.checks import at_least, phrases_of
+from planners.checks import phrases_of
 from planners.phrases import continuations, may_follow
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.policy_api import Objective, Plan
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from planners.checks import at_least
 from planners.population import Population
 from planners.population_planner import PopulationPlanner
 from planners.proposal import Proposal
 from world_model.api import WorldModel
+from world_model.errors import at_least
 from world_model.policy_api import Objective
 
 

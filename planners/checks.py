@@ -5,18 +5,7 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 
-from world_model.phrase_space import PhraseSpace
-
-
-def at_least(minimum: float, **values: float) -> None:
-    """Refuses values below `minimum`.
-
-    Raises:
-        ValueError: If one is smaller, or no number.
-    """
-    for name, value in values.items():
-        if not value >= minimum:
-            raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+from world_model.phrase_space import PhraseSpace, phrase_space_of
 
 
 def phrases_of(space: gymnasium.Space, asker: str) -> PhraseSpace:
@@ -29,12 +18,8 @@ def phrases_of(space: gymnasium.Space, asker: str) -> PhraseSpace:
     Raises:
         ValueError: If its actions are something else.
     """
-    if not isinstance(space, PhraseSpace):
-        raise ValueError(
-            f"`{asker}` searches phrases, got a world model with action space {space}: "
-            "use planner/optimizer=icem, which takes vectors too."
-        )
-    return space
+    instead = "use planner/optimizer=icem, which takes vectors too"
+    return phrase_space_of(space, asker, instead=instead)
 
 
 def box_of(space: gymnasium.Space, asker: str, *, instead: str) -> gymnasium.spaces.Box:

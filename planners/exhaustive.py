@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from planners.beam import BeamPlanner
-from planners.checks import at_least, phrases_of
+from planners.checks import phrases_of
 from planners.phrases import may_follow
 from world_model.api import WorldModel
+from world_model.errors import at_least
 from world_model.policy_api import Objective
 
 

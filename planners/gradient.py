@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from planners.best import better
-from planners.checks import at_least, box_of
+from planners.checks import box_of
 from planners.population import Population
 from planners.proposals import around_plan, first_proposal
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.policy_api import Objective, Plan
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from planners.best import better
-from planners.checks import at_least
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.odometry import Odometry, Place
 from world_model.phrase_space import motions_of
 from world_model.policy_api import Objective, Plan

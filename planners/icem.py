@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from planners.cem import CEMPlanner
-from planners.checks import at_least
 from planners.population import Population
 from planners.proposal import Proposal
 from world_model.api import Generators, WorldModel
+from world_model.errors import at_least
 from world_model.policy_api import Objective
 
 

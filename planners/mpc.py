@@ -12,6 +12,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Goal
+from world_model.errors import at_least
 from world_model.frames import to_model
 from world_model.policy_api import Observation, Plan, Planner, Policy
 
@@ -39,8 +40,7 @@ class MPCPolicy(Policy):
         *,
         replan_every: int = 1,
     ) -> None:
-        if replan_every < 1:
-            raise ValueError(f"`replan_every` must be at least 1, got {replan_every}.")
+        at_least(1, replan_every=replan_every)
         self.world_model = world_model
         self.memory = memory
         self.planner = planner
@@ -102,11 +102,8 @@ class MPCPolicy(Policy):
         return replace(self._context, state=states)
 
     def _open(self, images: np.ndarray) -> None:
-        frames = to_model(images)[:, None]
         space = self.world_model.action_space
-        shape = (len(images), 0, *(space.shape or ()))
-        dtype = torch.float32 if space.shape else torch.int64
-        self._context = Context(actions=torch.zeros(shape, dtype=dtype), frames=frames)
+        self._context = Context.first(to_model(images), space)
         self._num_due = [0] * len(images)
 
     def _decide(self, obs: Observation, rows: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""What a good imagined future is: success on a language goal, a goal image, sums."""
+"""What a good imagined future is: success on a language goal, or a goal image."""
 
 from __future__ import annotations
 
@@ -101,35 +101,3 @@ class GoalImage(Objective):
         ]
         error = (views - torch.stack(targets)[:, None, None]).square().mean((3, 4, 5))
         return torch.exp(-error / self.temperature)
-
-
-class WeightedSum(Objective):
-    """Sum of objectives with weights.
-
-    Args:
-        terms: The objectives.
-        weights: One per objective.
-    """
-
-    def __init__(self, terms: Sequence[Objective], weights: Sequence[float]) -> None:
-        if len(terms) != len(weights) or not terms:
-            raise ValueError(
-                f"`weights` must name one weight per term, got {len(weights)} for "
-                f"{len(terms)} terms."
-            )
-        self.terms = tuple(terms)
-        self.weights = tuple(weights)
-        self.reads = (  # type: ignore[misc]
-            "frames" if any(t.reads == "frames" for t in terms) else "latents"
-        )
-
-    def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
-        """See `Objective.__call__`."""
-        costs = [
-            w * t(rollout, goal) for t, w in zip(self.terms, self.weights, strict=True)
-        ]
-        return torch.stack(costs).sum(dim=0)
-
-    def success_probability(self, rollout: Rollout, goal: Goal) -> Tensor | None:
-        """That of the first term."""
-        return self.terms[0].success_probability(rollout, goal)

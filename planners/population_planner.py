@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from planners.best import better
-from planners.checks import at_least
 from planners.population import Population
 from planners.proposal import Proposal
 from planners.proposals import around_plan, check_space, first_proposal
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal
+from world_model.errors import at_least
 from world_model.policy_api import Objective, Plan
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 
 from planners.best import better
-from planners.checks import at_least
 from planners.population import Population
 from planners.proposals import check_space, first_proposal
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal
+from world_model.errors import at_least
 from world_model.policy_api import Objective, Plan
 
 

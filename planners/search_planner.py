@@ -5,9 +5,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 
-from planners.checks import at_least
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal
+from world_model.errors import at_least
 from world_model.policy_api import Objective, Plan, Planner
 
 

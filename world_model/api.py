@@ -8,7 +8,7 @@ sub-packages and are never imported by `envs` or `planners`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol, TypeGuard
 
@@ -20,6 +20,11 @@ from torch.nn.utils.rnn import pad_sequence
 from world_model.core import Chunk, Context, Moment, Prediction, Reading, Rollout
 
 Generators = Sequence[torch.Generator]
+
+
+def generators(seeds: Iterable[int]) -> list[torch.Generator]:
+    """One source of noise per seed."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 class WorldModel(abc.ABC):
@@ -294,8 +299,8 @@ class Adaptable(Protocol):
 
         Args:
             latents: Clean clips (S, M, L, c, h, w): S slots, M clips, L frames.
-            actions: Action that led to each frame but the first, (S, M, L-1), or
-                None for the action-free form.
+            actions: Action that led to each frame but the first, (S, M, L-1) or
+                (S, M, L-1, A); None for the action-free form.
             times: (S, M, L) position inside the chunk, 0 for past frames.
             noise_levels: (S, M, L) in [0, 1]; 0 keeps a frame clean.
             noise: Like `latents`.

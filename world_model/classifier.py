@@ -24,7 +24,7 @@ class GoalClassifier(ModelMixin, ConfigMixin):
         objects: Names it knows, e.g. "yellow cylinder"; instructions are
             "go to the <name>".
         latent_channels: c.
-        latent_size: h = w, a multiple of 4.
+        latent_size: h = w, a multiple of 2.
         width: Channels.
     """
 

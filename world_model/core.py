@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import gymnasium
 import torch
 from torch import Tensor
 
@@ -57,6 +58,19 @@ class Context:
     state: tuple[Any, ...] | None = None
     slots: tuple[int, ...] | None = None
     root: Tensor | None = None
+
+    @classmethod
+    def first(
+        cls,
+        images: Tensor,
+        space: gymnasium.Space,
+        *,
+        slots: tuple[int, ...] | None = None,
+    ) -> Context:
+        """One view (B, C, H, W) of each episode, and no action of the space yet."""
+        dtype = torch.float32 if space.shape else torch.int64
+        actions = torch.zeros((len(images), 0, *(space.shape or ())), dtype=dtype)
+        return cls(actions=actions, frames=images[:, None], slots=slots)
 
     @property
     def num_frames(self) -> int:

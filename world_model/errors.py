@@ -28,6 +28,17 @@ def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
     return ValueError(f"Unknown {kind} '{name}'.{hint} Available: {known}.")
 
 
+def at_least(minimum: float, **values: float) -> None:
+    """Refuses values below `minimum`.
+
+    Raises:
+        ValueError: If one is smaller, or no number.
+    """
+    for name, value in values.items():
+        if not value >= minimum:
+            raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+
+
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Ends the process with one line where input is bad; bugs keep their traceback."""

@@ -20,7 +20,7 @@ _SWEEP_SYNTAX = frozenset("()[]{}*$")
 """Characters of hydra's own language: such a choice is left to hydra."""
 
 
-def check_group_names(arguments: Sequence[str], configs: Path = CONFIGS) -> None:
+def check_group_names(arguments: Sequence[str]) -> None:
     """Refuses overrides such as `planner=mpcc` that name no file of their group.
 
     Folders of `--config-dir` and of installed plug-ins count too; with
@@ -28,7 +28,6 @@ def check_group_names(arguments: Sequence[str], configs: Path = CONFIGS) -> None
 
     Args:
         arguments: The command line without the program, e.g. ["planner=mpc,random"].
-        configs: A folder with one folder of YAML files per group.
 
     Raises:
         ValueError: With the nearest known name, or what is wrong with a plug-in.
@@ -36,7 +35,7 @@ def check_group_names(arguments: Sequence[str], configs: Path = CONFIGS) -> None
     if any("hydra.searchpath" in argument for argument in arguments):
         return
     plugins = find_plugins()
-    own = [configs, *_config_dirs(arguments)]
+    own = [CONFIGS, *_config_dirs(arguments)]
     folders = [*own, *config_folders(plugins)]
     for argument in arguments:
         key, equals, value = argument.lstrip("+").partition("=")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import gymnasium
-import numpy as np
 
 Motion = tuple[float, float, float]
 """Forward [m], left [m], counter-clockwise turn [degrees], as the robot sees it."""
@@ -29,12 +28,11 @@ class PhraseSpace(gymnasium.spaces.Discrete):
         self,
         phrases: Sequence[str],
         inverses: Sequence[int | None] | None = None,
-        seed: int | np.random.Generator | None = None,
         motions: Sequence[Motion] | None = None,
     ) -> None:
         if not phrases:
             raise ValueError("`phrases` must name an action, got none: add one.")
-        super().__init__(len(phrases), seed=seed)
+        super().__init__(len(phrases))
         self.phrases = tuple(phrases)
         self.inverses = tuple(inverses or [None] * len(phrases))
         if len(self.inverses) != len(self.phrases):

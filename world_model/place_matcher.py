@@ -31,7 +31,7 @@ class PlaceMatcher(ModelMixin, ConfigMixin):
         motions: How the actions move, see `PhraseSpace`; the smallest turn is the
             step of headings.
         encoder: Fingerprint of the autoencoder whose latents it reads, see
-            `world_model.training.latents.encoder_fingerprint`.
+            `world_model.fingerprint.encoder_fingerprint`.
         latent_channels: c.
         latent_size: h = w, a multiple of 2.
         width: Channels.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -19,13 +19,7 @@ from world_model.core import Chunk, Context, Goal, Rollout
 
 
 class Objective(abc.ABC):
-    """Cost of an imagined future, lower is better.
-
-    Attributes:
-        reads: "latents" or "frames" (which are then decoded).
-    """
-
-    reads: ClassVar[Literal["latents", "frames"]] = "latents"
+    """Cost of an imagined future, lower is better."""
 
     @abc.abstractmethod
     def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:

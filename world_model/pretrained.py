@@ -32,11 +32,29 @@ def load_trained(net: type[Net], folder: Path, *, name: str, stage: str) -> Net:
             f"{folder}: {_remedy(stage)}."
         )
     try:
-        return net.from_pretrained(folder, local_files_only=True).float().eval()
+        return read_net(net, folder)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"The {name} in {folder} must be readable, got {error}: {_remedy(stage)}."
         ) from error
+
+
+def read_net(net: type[Net], folder: Path) -> Net:
+    """The net in a folder, in single precision, with every weight from the file.
+
+    Raises:
+        FileNotFoundError: If there is no such folder (diffusers would go online).
+        ValueError: If names do not fit (diffusers would draw weights at random).
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    found, report = net.from_pretrained(
+        folder, output_loading_info=True, local_files_only=True
+    )
+    wrong = [*report["missing_keys"], *report["unexpected_keys"]]
+    if wrong:
+        raise ValueError(f"{len(wrong)} weights do not fit, such as {wrong[0]}")
+    return found.float().eval()
 
 
 def load_checked(

@@ -20,7 +20,7 @@ class ActionProbe(ModelMixin, ConfigMixin):
     Args:
         phrases: Canonical phrase of each action it tells apart.
         encoder: Fingerprint of the autoencoder whose latents it reads, see
-            `world_model.training.latents.encoder_fingerprint`.
+            `world_model.fingerprint.encoder_fingerprint`.
         latent_channels: c.
         latent_size: h = w, a multiple of 2.
         width: Channels.

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from world_model.whole_file import whole_file
+from world_model.whole_file import write_whole
 
 Bounds = tuple[tuple[float, float], ...]
 """Least and largest value of every number of an action that is a vector."""
@@ -66,25 +66,9 @@ class ShardMeta:
     bounds: Bounds | None = None
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Calls `write(file)` on a temporary file and renames it: whole or absent.
-
-    Raises:
-        OSError: If the disk refuses; like after any other failure, nothing is left.
-    """
-    try:
-        with whole_file(path) as file:
-            write(file)
-    except OSError as error:
-        raise OSError(
-            f"Could not write {path} ({error.strerror or error}): nothing was left "
-            "behind; free space or choose another folder."
-        ) from error
-
-
 def write_shard(folder: Path, index: int, arrays: dict[str, np.ndarray]) -> None:
     """Stores shard number `index`."""
-    write_atomically(shard_path(folder, index), partial(_save_arrays, arrays))
+    write_whole(shard_path(folder, index), partial(_save_arrays, arrays))
 
 
 def _save_arrays(arrays: dict[str, np.ndarray], file: BinaryIO) -> None:
@@ -95,7 +79,7 @@ def _save_arrays(arrays: dict[str, np.ndarray], file: BinaryIO) -> None:
 def write_meta(folder: Path, meta: ShardMeta) -> None:
     """Stores `meta.json`."""
     text = json.dumps(asdict(meta), indent=2).encode()
-    write_atomically(folder / "meta.json", lambda f: f.write(text))
+    write_whole(folder / "meta.json", lambda f: f.write(text))
 
 
 def shard_path(folder: Path, index: int) -> Path:
@@ -160,7 +144,7 @@ def require_labels(
         raise ValueError(
             f"`{asker}` needs what only a simulator knows ({', '.join(labels)}), got "
             f"{folder} without {', '.join(missing)}: use a data set of `python -m "
-            "envs.collect`; the stages fit, slow, autoencoder and export need none."
+            "envs.collect`, or leave that stage out."
         )
 
 

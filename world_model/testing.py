@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from world_model.api import Memory, WorldModel
+from world_model.api import Memory, WorldModel, generators
 from world_model.core import Chunk, Context
 
 ACROSS_LAYOUTS = 1e-4
@@ -112,7 +112,7 @@ def rollouts_change_nothing(model: WorldModel, context: Context) -> None:
     first = _rollout(model, context)
     before = copy.deepcopy([_weights(model), _values(context), first.latents])
     actions = random_actions(model, *first.latents.shape[:2], seed=3)
-    model.extend(first, actions, generator=_generators(len(actions)))
+    model.extend(first, actions, generator=generators(range(len(actions))))
     after = [_weights(model), _values(context), first.latents]
     require(equal(before, after), "a rollout changes nothing")
 
@@ -317,7 +317,7 @@ def _rollout(model: WorldModel, context: Context, **options: Any) -> Any:
     """A rollout of 3 candidates and 2 steps with the same noise every time."""
     batch = len(context.actions)
     options.setdefault("actions", random_actions(model, batch, 3, 2))
-    options.setdefault("generator", _generators(batch))
+    options.setdefault("generator", generators(range(batch)))
     return model.rollout(context, **options)
 
 
@@ -325,7 +325,7 @@ def _rollout_of(row: int, model: WorldModel, context: Context, **options: Any) -
     """What `_rollout` asks of one episode, alone."""
     count = len(context.actions)
     options["actions"] = random_actions(model, count, 3, 2)[row : row + 1]
-    options["generator"] = _generators(count)[row : row + 1]
+    options["generator"] = generators(range(count))[row : row + 1]
     return _rollout(model, _rows(context, [row]), **options)
 
 
@@ -347,10 +347,6 @@ def _written(
 
 def _seeds(chunks: Sequence[Chunk], first: int = 0) -> list[int]:
     return [100 + first + i for i in range(len(chunks[0].active))]
-
-
-def _generators(num_episodes: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(num_episodes)]
 
 
 def _rows(value: Any, index: list[int]) -> Any:

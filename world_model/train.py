@@ -154,12 +154,13 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
 
     from world_model.api import Memory
     from world_model.device import default_device
+    from world_model.fingerprint import encoder_fingerprint
     from world_model.memory.build import NETS, build_memory
     from world_model.provenance import weights_digests
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.export import with_denoiser
-    from world_model.training.latents import encode_dataset, encoder_fingerprint
+    from world_model.training.latents import encode_dataset
     from world_model.training.queries import latent_model
     from world_model.training.question_batch import SlowFastConfig
     from world_model.training.slow_fast import train_slow_fast

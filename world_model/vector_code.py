@@ -31,7 +31,6 @@ class VectorCode:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
         low, high = torch.tensor(bounds, dtype=torch.float32).T
         if not (torch.isfinite(low) & torch.isfinite(high) & (low < high)).all():
             raise ValueError(

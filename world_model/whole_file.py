@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -31,3 +31,19 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Calls `write(file)` on a temporary file and renames it: whole or absent.
+
+    Raises:
+        OSError: If the disk refuses; like after any other failure, nothing is left.
+    """
+    try:
+        with whole_file(path) as file:
+            write(file)
+    except OSError as error:
+        raise OSError(
+            f"Could not write {path} ({error.strerror or error}): nothing was left "
+            "behind; free space or choose another folder."
+        ) from error

@@ -23,12 +23,11 @@ class ReferencePolicy(Policy):
 
     def __init__(self, *, domain: str, task: str) -> None:
         self.action_space: Any = any_domain_class(domain).action_space
-        # Tasks of vectors are checked by their environment.
-        self.task = task if has_vectors(domain) else find_task(task).name
+        if not has_vectors(domain):  # those tasks are checked by their environment
+            find_task(task)
 
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
         """Opens one episode per seed."""
-        self.seeds = tuple(seeds)
         self.num_steps = 0
 
     def observe(self, chunk: Chunk) -> None:

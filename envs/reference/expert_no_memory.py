@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from envs.lattice import reachable
 from envs.reference.base import ReferencePolicy
 from envs.reference.exploration import Explorer, Hypothesis
 from envs.tasks import FindSeen, Guesser, find_task
-from world_model.errors import unknown_name
 from world_model.frames import to_env
 from world_model.policy_api import Observation
 
@@ -27,10 +25,10 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
     - `find_seen`: where objects stand, not which object stands where. An object
       in view is recognised, however few pixels show it;
     - `return_home`: the first image, as every row, and where a tour of this layout
-      could have begun. Home is recognised from afar, see `recognises`;
+      could have begun. Home is recognised from afar, by any part of the first image
+      that covers `Domain.min_visible_pixels` of the present view;
     - what it saw since the test began;
-    - how far away goals can be at the start, and that the budget is two more. With
-      `reads_budget`, also the present budget, and so the exact distance.
+    - how far away goals can be at the start, and that the budget is two more.
 
     Where the robot does not travel the task says what is best, see `Task.guesser`.
 
@@ -39,28 +37,13 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
     Args:
         domain: Name of the domain.
         task: Name of the task.
-        reads_budget: Whether `Observation.steps_left` is the true budget.
-        recognises: "parts": a part of the first image that covers
-            `Domain.min_visible_pixels` of the present view tells home; "image":
-            only the whole first image does.
     """
 
     privileged: bool = True
 
-    def __init__(
-        self,
-        *,
-        domain: str,
-        task: str,
-        reads_budget: bool = False,
-        recognises: Literal["parts", "image"] = "parts",
-    ) -> None:
+    def __init__(self, *, domain: str, task: str) -> None:
         super().__init__(domain=domain, task=task)
-        if recognises not in ("parts", "image"):
-            raise unknown_name("recognises", recognises, ["parts", "image"])
         self._kind = task
-        self.recognises = recognises
-        self.reads_budget = reads_budget
         self.simulator = make_domain(domain)
 
     def reset(self, first_images: np.ndarray, seeds: Sequence[int]) -> None:
@@ -76,19 +59,17 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
             ValueError: If the states are withheld, or the task says too little.
         """
         self.simulator.set_state(self.state_of(obs, index, "expert_no_memory"))
-        node, steps = self.simulator.node, int(obs.steps_left[index])
+        node = self.simulator.node
         if index not in self._explorers:
-            self._explorers[index] = self._open(obs, index, node, steps)
+            self._explorers[index] = self._open(obs, index, node)
         return self._explorers[index].act(node)
 
-    def _open(self, obs: Observation, index: int, node: Node, steps: int) -> Guesser:
+    def _open(self, obs: Observation, index: int, node: Node) -> Guesser:
         words, rng = obs.goal.instructions[index], self._rngs[index]
         guesser = find_task(self._kind).guesser(self.simulator, words, rng)
-        return guesser or self._explorer(obs, index, node, steps)
+        return guesser or self._explorer(obs, index, node)
 
-    def _explorer(
-        self, obs: Observation, index: int, node: Node, steps: int
-    ) -> Explorer:
+    def _explorer(self, obs: Observation, index: int, node: Node) -> Explorer:
         nodes = reachable(self.simulator, node)
         task = find_task(self._kind)
         if isinstance(task, FindSeen):
@@ -102,14 +83,12 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
                 f"task={task.name}, which is no FindSeen and shows no image: give the "
                 "task a `guesser`, or leave this row out."
             )
-        distance = steps - task.extra_steps
-        exact = range(distance, distance + 1)
         return Explorer(
             self.simulator,
             node,
             hypotheses,
             truth,
-            distances=exact if self.reads_budget else task.optima,
+            distances=task.optima,
             extra_steps=task.extra_steps,
         )
 
@@ -156,8 +135,6 @@ class ExpertNoMemoryPolicy(ReferencePolicy):
         self, parts: dict[Node, dict[Hashable, int]], node: Node, home: Node
     ) -> bool:
         """Whether the view from `node` shows part of the view from `home`."""
-        if self.recognises == "image":
-            return node == home
         enough = self.simulator.min_visible_pixels
         common = parts[node].keys() & parts[home].keys()
         return any(parts[node][part] >= enough for part in common)

@@ -14,7 +14,7 @@ from eval.build import Parts
 from eval.clock import now
 from eval.generation.long_walk import LongWalk
 from planners.mpc import MPCPolicy
-from world_model.api import WorldModel
+from world_model.api import WorldModel, generators
 from world_model.core import Chunk, Context
 from world_model.frames import to_env, to_model
 
@@ -54,7 +54,7 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
     assert parts.world_model is not None
     seeds = [walk.seed for walk in walks]
     memory.reset(len(walks), seeds=seeds)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = generators(seeds)
     active = torch.ones(len(walks), dtype=torch.bool)
     context, chunks, spent = _start(model, walks), [], np.zeros(2)
     steps = torch.tensor([walk.actions for walk in walks]).T
@@ -64,7 +64,7 @@ def generate(parts: Parts, walks: Sequence[LongWalk], name: str) -> Generated:
             context,
             step[:, None, None],
             memory=memory,
-            generator=generators,
+            generator=noise,
             all_frames=True,
         )
         frames = rollout.frames[:, 0, 0].cpu()

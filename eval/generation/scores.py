@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 
-from eval.calibrate import cut_threshold
 from eval.generation.long_walk import LongWalk
-from eval.recall_scores import ImageScores
-from eval.video.cuts import scene_cuts
+from eval.image_scores import ImageScores, revisit_similarity
+from eval.video.cuts import cut_threshold, scene_cuts
 from eval.video.lpips import MIN_SIZE
-from eval.video.src import SceneRevisitConsistency
-from eval.video.vgg16_conv5 import Vgg16Conv5
 from world_model.frames import to_model
 
 AGAINST_TRUTH = ("psnr", "lpips")
@@ -49,15 +44,10 @@ def generation_scores(
         scores["lpips"] = float(found["lpips"].mean())
         if walk.revisits:
             first, again = (list(x) for x in zip(*walk.revisits, strict=True))
-            scores["src"] = float(_src().similarity(ends[first], ends[again]).mean())
+            scores["src"] = float(revisit_similarity(ends[first], ends[again]).mean())
     threshold = cut_threshold(domain)
     if threshold is not None:
         cuts = scene_cuts(frames, threshold=threshold)
         scores["cuts_per_100"] = float(cuts.cuts_per_100_frames)
         scores["motion"] = cuts.motion
     return scores
-
-
-@lru_cache
-def _src() -> SceneRevisitConsistency:
-    return SceneRevisitConsistency(Vgg16Conv5())

@@ -19,7 +19,7 @@ from eval.generation.generate import Generated, generate, generating_model
 from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
-from eval.record import write_atomically
+from eval.record import write_text
 from eval.run_spec import config_digest, slug
 from eval.suite_run import (
     batches,
@@ -118,7 +118,7 @@ def _record(
             np.savez_compressed(file, made.frames[0])
     known, new = recorded(folder / TABLE), pd.DataFrame(lines)
     table = new if known.empty else pd.concat([known, new])
-    write_atomically(folder / TABLE, table.to_csv(index=False))
+    write_text(folder / TABLE, table.to_csv(index=False))
 
 
 def _video_path(folder: Path, row: str) -> Path:
@@ -129,7 +129,7 @@ def _video_path(folder: Path, row: str) -> Path:
 def _report(folder: Path, rows: list[str]) -> None:
     table = summarise(recorded(folder / TABLE))
     text = table.round(5).to_csv(index=False)
-    write_atomically(folder / "generate_summary.csv", text)
+    write_text(folder / "generate_summary.csv", text)
     videos = [np.load(_video_path(folder, row))["arr_0"] for row in (REAL, *rows)]
     write_mp4(side_by_side(videos), folder / "video.mp4", fps=8)
     print_generation(table)

@@ -13,8 +13,9 @@ from torch import Tensor
 from eval.build_objective import build_objective
 from eval.checked_objective import check_costs, check_probabilities
 from eval.laws.example import Example
-from eval.laws.toy import DOTS, generators
+from eval.laws.toy import DOTS
 from eval.meter import MeteredWorldModel
+from world_model.api import generators
 from world_model.core import Goal, Rollout
 from world_model.policy_api import Objective
 from world_model.testing import ACROSS_LAYOUTS, equal, random_actions, require
@@ -52,7 +53,8 @@ def examples(cfg: DictConfig) -> list[Example]:
     found = []
     for b, n, t in ((1, 1, 1), (2, 3, 2)):
         actions = random_actions(model, b, n, t)
-        rollout = model.rollout(DOTS.context(b), actions, generator=generators(b))
+        noise = generators(range(b))
+        rollout = model.rollout(DOTS.context(b), actions, generator=noise)
         text = f"rollout of the toy world, B={b}, N={n}, T={t}"
         question = Question(make, objective, rollout, DOTS.goal(b))
         found.append(Example(text, (question,)))

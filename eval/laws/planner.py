@@ -20,10 +20,10 @@ from eval.build_planner import build_planner
 from eval.checked_planner import check_plan
 from eval.errors import USER_ERRORS
 from eval.laws.example import Example
-from eval.laws.toy import DOTS, POINTS, ToyScene, generators
+from eval.laws.toy import DOTS, POINTS, ToyScene
 from eval.laws.watched_memory import WatchedMemory
 from eval.meter import MeteredWorldModel
-from world_model.api import WorldModel
+from world_model.api import WorldModel, generators
 from world_model.core import Context, Prediction
 from world_model.policy_api import Objective, Plan, Planner
 from world_model.testing import equal, require
@@ -63,7 +63,7 @@ class Question:
             "context": self.scene.context(self.num_episodes),
             "goal": self.scene.goal(self.num_episodes),
             "memory": WatchedMemory(),
-            "generator": generators(self.num_episodes),
+            "generator": generators(range(self.num_episodes)),
             "horizon": self.horizon,
         }
         return planner.plan(**given | options)
@@ -127,7 +127,7 @@ def episodes_are_independent(question: Question) -> None:
             question.planner(),
             context=scene.context(size).rows([row]),
             goal=scene.goal(size).rows([row]),
-            generator=generators(size)[row : row + 1],
+            generator=generators(range(size))[row : row + 1],
         )
         length = int(alone.lengths[0])
         same = torch.equal(alone.actions[0, :length], together.actions[row, :length])

@@ -16,10 +16,10 @@ from eval.build_planner import build_planner
 from eval.checked_policy import check_actions
 from eval.laws.example import Example
 from eval.laws.planner import scene_for
-from eval.laws.toy import ToyScene, generators
+from eval.laws.toy import ToyScene
 from eval.laws.watched_memory import WatchedMemory
 from eval.meter import MeteredWorldModel
-from world_model.api import Memory
+from world_model.api import Memory, generators
 from world_model.core import Chunk, Context, Goal
 from world_model.frames import to_env
 from world_model.policy_api import Observation, Policy
@@ -76,7 +76,7 @@ class Episodes:
         rollout = self.scene.model().rollout(
             context,
             actions[:, None, None],
-            generator=generators(count),
+            generator=generators(range(count)),
             all_frames=True,
         )
         active = torch.ones(count, dtype=torch.bool)

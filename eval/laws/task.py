@@ -56,9 +56,12 @@ def observations_fit_their_space(make: MakeEnv, seed: int) -> None:
         assert isinstance(space, spaces.Dict)
         law = "observations hold what the task says it shows (`shows_image`)"
         require(sorted(obs) == sorted(space), law, sorted(obs))
-        law = "instructions are at most 80 lower-case letters and spaces"
-        words = obs["instruction"]
-        require(space["instruction"].contains(words), law, repr(words))
+        words, text = obs["instruction"], space["instruction"]
+        assert isinstance(text, spaces.Text)
+        law = (
+            f"instructions are at most {text.max_length} lower-case letters and spaces"
+        )
+        require(text.contains(words), law, repr(words))
         require(space.contains(obs), "observations are in their space")
 
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from world_model.api import Generators, WorldModel
+from world_model.api import WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective
@@ -73,11 +73,8 @@ class ToyScene:
 
     def context(self, num_episodes: int) -> Context:
         """One image (B, 1, C, H, W) each, and no action yet."""
-        space = self.model().action_space
-        shape = (num_episodes, 0, *(space.shape or ()))
-        dtype = torch.float32 if space.shape else torch.int64
         images = self._places(num_episodes, seed=0)
-        return Context(torch.zeros(shape, dtype=dtype), images[:, None])
+        return Context.first(images, self.model().action_space)
 
     def goal(self, num_episodes: int, *, seed: int = 1) -> Goal:
         """Other places, told in words and by image."""
@@ -109,11 +106,6 @@ def point_world() -> PointWorldModel:
     low, high = np.array([[-0.7, -1.0], [0.4, 0.1]], np.float32)
     model.action_space = Box(low, high)
     return model
-
-
-def generators(num_episodes: int) -> Generators:
-    """One source of noise per episode."""
-    return [torch.Generator().manual_seed(seed) for seed in range(num_episodes)]
 
 
 DOTS = ToyScene(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from eval.evaluate import Episode
-from eval.record import write_atomically
+from eval.record import write_text
 
 COLUMNS = ("seed", "decision", "calls", "seconds", "predicted", "success")
 
@@ -37,7 +37,7 @@ def write(path: Path, before: pd.DataFrame, episodes: Sequence[Episode]) -> None
     """Adds finished episodes to those of a row, all of them or none."""
     lines = pd.DataFrame([line for e in episodes for line in _lines(e)])
     whole = lines if before.empty else pd.concat([before, lines])
-    write_atomically(path, whole.to_csv(index=False))
+    write_text(path, whole.to_csv(index=False))
 
 
 def _lines(episode: Episode) -> list[dict[str, float | None]]:

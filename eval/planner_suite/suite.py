@@ -28,7 +28,7 @@ from eval.planner_suite.budget import CALLS, SECONDS, Budget, NoPlanError
 from eval.planner_suite.grid import Grid, Row
 from eval.planner_suite.sizes import SIZES
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
-from eval.record import write_atomically
+from eval.record import write_text
 from eval.suite_run import batches, open_folder
 from eval.tours import TourCache
 
@@ -108,7 +108,7 @@ class PlannerSuite:
         lines = {row: decisions.read(self._path(row)) for row in self.rows}
         whole = {row: x for row, x in lines.items() if row not in failures}
         table = summarise(self.rows, whole, failures)
-        write_atomically(self.folder / TABLE, table.to_csv(index=False))
+        write_text(self.folder / TABLE, table.to_csv(index=False))
         if whole:
             plot_curves(whole, self.folder / "planners.png")
         print_rows(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from eval.quality.geometry import co_visible
 from eval.quality.walks import Walks
-from world_model.api import WorldModel
+from world_model.api import WorldModel, generators
 from world_model.core import Context
 from world_model.frames import to_model
 
@@ -141,11 +140,6 @@ def decode(model: WorldModel, latents: Tensor, *, batch_size: int = 256) -> Tens
     """Frames (M, C, H, W) of latents (M, c, h, w), on the CPU."""
     parts = [model.decode(x).float().cpu() for x in latents.split(batch_size)]
     return torch.cat(parts)
-
-
-def generators(seeds: Sequence[int]) -> list[torch.Generator]:
-    """One source of noise per seed."""
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def _take(context: Context, rows: Tensor) -> Context:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eval.image_scores import MAX_PSNR
 from eval.quality.cases import Cases
 from eval.quality.figures import Figure, mean_figure
-from eval.recall_scores import MAX_PSNR
 from eval.video.images import psnr
 
 

@@ -10,7 +10,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from eval.quality.cases import decode, encode, generators
+from eval.quality.cases import decode, encode
 from eval.quality.figures import Figure, mean_figure
 from eval.quality.following import Probe
 from eval.quality.walks import Walks
@@ -19,7 +19,7 @@ from eval.video.features import VideoFeatures
 from eval.video.frechet import MIN_EXTRAPOLATED, extrapolated_fvd, frechet_distance
 from eval.video.fvd import metric_name
 from eval.video.kernel import KernelDistance, kernel_distance
-from world_model.api import WorldModel
+from world_model.api import WorldModel, generators
 from world_model.core import Context
 from world_model.frames import to_model
 

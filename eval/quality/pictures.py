@@ -12,7 +12,7 @@ from torch import Tensor
 from eval.quality.cases import Cases
 from eval.quality.open_loop import Films
 from world_model.frames import to_env
-from world_model.shards import write_atomically
+from world_model.whole_file import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,4 +97,4 @@ def sheet(rows: Sequence[Labelled], headings: Sequence[str]) -> Image:
 
 
 def _save(picture: Image, path: Path) -> None:
-    write_atomically(path, lambda file: picture.save(file, format="PNG"))
+    write_whole(path, lambda file: picture.save(file, format="PNG"))

@@ -32,7 +32,7 @@ from eval.quality.open_loop import (
 from eval.quality.pictures import write_filmstrip, write_grid
 from eval.quality.positions import position_figures
 from eval.quality.walks import Walks, WalkSpec, check_domain, load_walks
-from eval.record import write_atomically
+from eval.record import write_text
 from eval.run_spec import (
     PROTOCOL_VERSION,
     code_name,
@@ -43,12 +43,12 @@ from eval.run_spec import (
 from eval.video.features import VideoFeatures
 from world_model.classifier import GoalClassifier, load_classifier
 from world_model.diffusion.model import VideoDiffusionWorldModel
-from world_model.errors import unknown_name
+from world_model.errors import at_least, unknown_name
+from world_model.fingerprint import encoder_fingerprint
 from world_model.plain import plain
 from world_model.position_probe import PositionProbe, load_position_probe
 from world_model.probe import ActionProbe, load_probe
 from world_model.text.phrases import vocabulary_of
-from world_model.training.latents import encoder_fingerprint
 
 _COUNTS = ("episodes", "actions", "batch_size", "min_pixels")
 
@@ -164,14 +164,14 @@ class QualitySuite:
     def write(self, figures: Sequence[Figure]) -> None:
         """Writes all files into `folder`."""
         report = json.dumps(self._report(figures), indent=2) + "\n"
-        write_atomically(self.folder / "quality.csv", to_csv(figures))
+        write_text(self.folder / "quality.csv", to_csv(figures))
         pictures = self._options.pictures
         images = decode(self._model, self.predicted)
         grid = self.folder / "grid.png"
         write_grid(self.cases, images, self._phrases, grid, pictures.examples)
         write_filmstrip(self.films, self.folder / "filmstrip.png", pictures.films)
         # Last: a folder without it is no finished report, whatever else it holds.
-        write_atomically(self.folder / "quality.json", report)
+        write_text(self.folder / "quality.json", report)
 
     def _fidelity(self) -> list[Figure]:
         model, cases = self._model, self.cases
@@ -263,10 +263,10 @@ def check(cfg: DictConfig) -> None:
     options = cfg.quality
     loop = options.open_loop
     for name in _COUNTS:
-        _at_least(f"quality.{name}", options[name], 1)
-    _at_least("quality.first_seed", options.first_seed, 0)
+        at_least(1, **{f"quality.{name}": options[name]})
+    at_least(0, **{"quality.first_seed": options.first_seed})
     # A distance between distributions needs two clips of each.
-    _at_least("quality.open_loop.clips", loop.clips, 2)
+    at_least(2, **{"quality.open_loop.clips": loop.clips})
     if loop.clips > options.episodes:
         raise ValueError(
             "`quality.open_loop.clips` must be at most `quality.episodes` = "
@@ -280,11 +280,6 @@ def check(cfg: DictConfig) -> None:
                 f"1 ... {loop.chunks}, got [{first}, {last}]."
             )
     check_domain(cfg.task.domain)
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"`{name}` must be at least {least}, got {value}.")
 
 
 def _check_length(cfg: DictConfig, num_context_frames: int) -> None:

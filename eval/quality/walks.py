@@ -23,7 +23,7 @@ from envs.recording import record_episode
 from envs.splits import episode_rng
 from eval.plugin_code import plugin_code
 from eval.quality.geometry import View
-from world_model.shards import write_atomically
+from world_model.whole_file import write_whole
 
 _CAMERA = ("depth", "camera_pose", "focal_length_px")
 
@@ -126,7 +126,7 @@ def load_walks(spec: WalkSpec, cache: Path) -> Walks:
     if walks is None:
         walks = record_walks(spec)
         cache.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, partial(_save, walks))
+        write_whole(path, partial(_save, walks))
     return walks
 
 

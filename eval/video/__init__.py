@@ -1,4 +1,4 @@
-"""Metrics of generated video: distances, perceptual similarity, cuts, revisits.
+"""Metrics of generated video: distances, perceptual similarity, cuts.
 
 | module | metric | better |
 |---|---|---|
@@ -6,7 +6,6 @@
 | `lpips` | LPIPS, perceptual distance of two images | lower |
 | `images` | PSNR [dB] and SSIM of two images | higher |
 | `cuts` | scene cuts per 100 frames | lower |
-| `src` | scene revisit consistency, cosine of features | higher |
 
 Images are float32 (..., C, H, W) in [-1, 1]; only `cuts` reads uint8 (T, H, W, C),
 as PySceneDetect does. Compute metrics from arrays or lossless files, never from

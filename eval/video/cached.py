@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from eval.video.features import VideoFeatures
-from world_model.shards import write_atomically
+from world_model.whole_file import write_whole
 
 
 class CachedFeatures:
@@ -45,7 +45,7 @@ class CachedFeatures:
         steps = torch.tensor(missing).split(4) if missing else ()
         for rows in track(steps, description=self.name, disable=len(missing) < 5):
             for row, values in zip(rows, self._features(clips[rows]), strict=True):
-                write_atomically(paths[int(row)], partial(_save, values))
+                write_whole(paths[int(row)], partial(_save, values))
         return np.stack([np.load(path) for path in paths])
 
     def _path(self, clip: Tensor) -> Path:

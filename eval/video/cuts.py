@@ -8,12 +8,17 @@ all cuts of a short clip; the threshold comes from real videos.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from scenedetect import ContentDetector, FrameTimecode, StatsManager
 
+THRESHOLDS = Path(__file__).parent / "cut_thresholds.json"
+"""Written by `python -m eval.calibrate`."""
 _FPS = 30.0  # time codes need one; lengths are counted in frames
 
 
@@ -24,21 +29,13 @@ class SceneCuts:
     Attributes:
         cuts_per_100_frames: Cuts per 100 frames.
         cut_frames: Index of the first frame after each cut.
-        mean_content: Mean change of luma between neighbours, grey levels [0, 255].
-        max_content: Largest change of luma between neighbours.
         motion: Mean change of colour between neighbours, grey levels [0, 255]; 0
             unmasks a frozen video, which has no cuts by construction.
-        num_frames: T.
-        threshold: Change of luma that counts as a cut.
     """
 
     cuts_per_100_frames: float
     cut_frames: tuple[int, ...]
-    mean_content: float
-    max_content: float
     motion: float
-    num_frames: int
-    threshold: float
 
 
 def scene_cuts(frames: np.ndarray, *, threshold: float) -> SceneCuts:
@@ -56,16 +53,21 @@ def scene_cuts(frames: np.ndarray, *, threshold: float) -> SceneCuts:
             f"`threshold` must be > 0, got {threshold}: with 0 a frozen video is all "
             "cuts. Take it from `calibrate_threshold`."
         )
-    cuts, contents = _detect(frames, threshold)
+    cuts, _ = _detect(frames, threshold)
     return SceneCuts(
         cuts_per_100_frames=100.0 * len(cuts) / len(frames),
         cut_frames=cuts,
-        mean_content=float(contents.mean()),
-        max_content=float(contents.max()),
         motion=_motion(frames),
-        num_frames=len(frames),
-        threshold=threshold,
     )
+
+
+@cache
+def cut_threshold(domain: str) -> float | None:
+    """The stored threshold of a domain [grey levels], None if it has none."""
+    if not THRESHOLDS.exists():
+        return None
+    stored = json.loads(THRESHOLDS.read_text()).get(domain)
+    return None if stored is None else float(stored["threshold"])
 
 
 def calibrate_threshold(

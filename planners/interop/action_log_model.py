@@ -6,9 +6,9 @@ import gymnasium
 import torch
 from torch import Tensor
 
-from planners.checks import at_least
 from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
+from world_model.errors import at_least
 from world_model.phrase_space import PhraseSpace
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from planners.checks import at_least
 from planners.interop.action_log_model import num_actions
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective
 

@@ -112,14 +112,10 @@ class SolverCost:
                 f"The info must hold 'pixels', the views, got {sorted(info)}: use an "
                 "environment that renders."
             )
-        frames = _images(info["pixels"])[:, None]
-        space = self.world_model.action_space
-        dtype = torch.float32 if space.shape else torch.int64
-        actions = torch.zeros((len(frames), 0, *(space.shape or ())), dtype=dtype)
-        slots = None
+        images, slots = _images(info["pixels"]), None
         if self.slots is not None:
-            slots = self.slots.of(_numbers(info, "id", len(frames)))
-        return Context(actions=actions, frames=frames, slots=slots)
+            slots = self.slots.of(_numbers(info, "id", len(images)))
+        return Context.first(images, self.world_model.action_space, slots=slots)
 
     def _goal(self, info: Mapping[str, Any]) -> Goal:
         count = len(info["pixels"]) if "pixels" in info else 0

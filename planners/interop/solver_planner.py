@@ -12,11 +12,11 @@ from gymnasium.spaces import Box
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from planners.checks import at_least
 from planners.interop.candidates import imagine, prefix_costs, to_actions
 from planners.interop.solver_config import SolverConfig
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
+from world_model.errors import at_least
 from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective, Plan, Planner
 

@@ -22,11 +22,11 @@ from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.frames import to_model
 from world_model.shards import read_meta, read_shards
 from world_model.training.classifier import ClassifierConfig, train_classifier
-from world_model.training.clips import ClipMix, LatentEpisodes, sample_batch
+from world_model.training.clips import ClipMix, sample_batch
+from world_model.training.episodes import LatentEpisodes, joined, split
 from world_model.training.latents import has_mirror, mirrored_actions
 from world_model.training.matcher import MatcherConfig, train_matcher
 from world_model.training.probe import ProbeConfig, train_probe
-from world_model.training.slow import joined, split
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -17,7 +16,6 @@ from envs.phrase_scores import PhraseScores
 from eval.evaluate import run_episodes
 from planners.interop.gymnasium_policy import GymnasiumPolicy
 
-DOCS = Path(__file__).parents[2] / "docs" / "interop.md"
 SCROLL = ["SlowFast/ScrollFindSeen-v0", "SlowFast/ScrollReturnHome-v0"]
 ROOMS = [
     pytest.param(x.replace("Scroll", "Rooms"), marks=pytest.mark.sim) for x in SCROLL

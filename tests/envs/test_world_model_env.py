@@ -197,9 +197,17 @@ def test_impossible_arguments_are_refused():
         )
 
 
-def test_an_oracle_is_told_where_it_is():
+def test_an_oracle_is_told_where_it_is(monkeypatch):
     oracle = OracleMemory(SimulatorModel("scroll"), domain="scroll")
+    read, told = oracle.read, []
+    monkeypatch.setattr(
+        oracle,
+        "read",
+        lambda context, a: told.append(context.state) or read(context, a),
+    )
     oracle.reset(1, seeds=(0,))
     env = make(Dots, memory=oracle)
     env.reset(seed=0)
     env.step(0)
+    assert told
+    assert None not in told

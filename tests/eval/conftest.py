@@ -18,9 +18,9 @@ from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.fingerprint import encoder_fingerprint
 from world_model.plugins import GROUPS
 from world_model.probe import ActionProbe
-from world_model.training.latents import encoder_fingerprint
 
 PARTS = Path(__file__).with_name("parts")
 NUMBERS = count()

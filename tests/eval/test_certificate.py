@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from envs.tasks import find_task
 from eval import certificate as module
-from eval.certificate import ROWS, certificate, print_certificate
+from eval.certificate import certificate, print_certificate
 from eval.record import RunRecord
 from eval.run_spec import RunSpec
 
+ROWS = find_task("find_seen").floors
 SPEC = RunSpec(
     config={},
     task="scroll_find_seen",

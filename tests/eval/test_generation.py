@@ -15,7 +15,7 @@ from eval.generation.long_walk import MIN_DELAY, LongWalk, drive
 from eval.generation.scores import SCORES, generation_scores
 from eval.generation.suite import _video_path
 from eval.generation.summary import print_generation, summarise
-from eval.recall_scores import MAX_PSNR
+from eval.image_scores import MAX_PSNR
 
 COSTS = ("seconds", "write_seconds", "memory_bytes", "model_bytes")
 

@@ -57,14 +57,9 @@ def test_wilson_refuses_impossible_counts(counts):
         wilson_interval(*counts)
 
 
-def test_confidence_must_be_a_probability():
-    with pytest.raises(ValueError, match="between 0 and 1, got 95: e.g. 0.95"):
-        wilson_interval(1, 2, confidence=95)
-
-
 @given(st.lists(numbers, min_size=2, max_size=30))
 def test_bootstrap_bounds_lie_within_the_values(values):
-    estimate = bootstrap_interval(values, rng=rng(), num_resamples=200)
+    estimate = bootstrap_interval(values, rng=rng())
     slack = 1e-9 * (1 + max(map(abs, values)))
     assert estimate.value == pytest.approx(np.mean(values), abs=slack)
     assert min(values) - slack <= estimate.low
@@ -118,9 +113,7 @@ def test_every_value_needs_its_scene():
 @given(st.lists(numbers, min_size=2, max_size=20), numbers)
 def test_pairing_removes_what_both_rows_share(values, shift):
     shifted = [value + shift for value in values]
-    estimate = paired_bootstrap_difference(
-        shifted, values, rng=rng(), num_resamples=100
-    )
+    estimate = paired_bootstrap_difference(shifted, values, rng=rng())
     bounds = (estimate.value, estimate.low, estimate.high)
     assert bounds == pytest.approx((shift, shift, shift), abs=1e-6)
 

@@ -13,7 +13,7 @@ from eval.quality.following import Following
 from eval.quality.geometry import SKY, View, co_visible
 from eval.quality.open_loop import Films, drift_figures, obedience_figures
 from eval.quality.pictures import sheet, spaced
-from eval.video.pixel_dct import PixelDct
+from tests.pixel_dct import PixelDct
 from world_model.core import Context
 from world_model.text.motion_phrases import MOTIONS
 from world_model.text.phrases import UNRELATED

@@ -13,19 +13,17 @@ from rich.console import Console
 
 from envs.domains import make_domain
 from envs.memory_task_env import MemoryTaskEnv
-from eval import recall
-from eval.recall import run_recall
-from eval.recall_pairs import pairs
-from eval.recall_paths import lengthen, nodes_within, stroll
-from eval.recall_queries import EXACT, JITTERED, NEW_VIEW, draw_queries, nearest_delay
-from eval.recall_scores import MAX_PSNR, ImageScores
-from eval.recall_summary import costs, summarise
-from eval.recall_table import print_recall
+from eval.image_scores import MAX_PSNR, ImageScores, revisit_similarity
+from eval.recall import suite
+from eval.recall.pairs import pairs
+from eval.recall.paths import lengthen, nodes_within, stroll
+from eval.recall.queries import EXACT, JITTERED, NEW_VIEW, draw_queries, nearest_delay
+from eval.recall.suite import run_recall
+from eval.recall.summary import costs, summarise
+from eval.recall.table import print_recall
 from eval.suite_run import row_config
 from eval.video.images import psnr
 from eval.video.lpips import Lpips
-from eval.video.src import SceneRevisitConsistency
-from eval.video.vgg16_conv5 import Vgg16Conv5
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OVERRIDES = [
@@ -132,7 +130,7 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("eval", [*words, f"outputs={tmp_path}"])
         with pytest.raises(ValueError, match="Unknown row 'anchr'. Did you mean 'anc"):
-            recall.run_recall(cfg, words)
+            run_recall(cfg, words)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +162,7 @@ def test_what_could_not_be_reported_is_refused(tmp_path, words, text):
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("eval", words)
         with pytest.raises(ValueError, match=text):
-            recall.run_recall(cfg, words)
+            run_recall(cfg, words)
 
 
 def test_the_printed_table_says_what_is_won_what_is_lost_and_what_it_costs() -> None:
@@ -306,9 +304,9 @@ def test_a_killed_run_continues_after_its_last_batch(
         # Killed after the first of two batches.
         first = table[table["seed"] == 0]
         first.to_csv(folder / "recall.csv", index=False)
-        asked, run_batch = [], recall._run_batch
+        asked, run_batch = [], suite._run_batch
         monkeypatch.setattr(
-            recall,
+            suite,
             "_run_batch",
             lambda *rest: asked.append(rest[-1]) or run_batch(*rest),
         )
@@ -325,8 +323,7 @@ def test_one_look_at_an_image_gives_what_lpips_and_src_give_alone() -> None:
     for shown in (images, truth):
         found = scores(shown)
         torch.testing.assert_close(found["lpips"], Lpips("vgg")(shown, truth))
-        alone = SceneRevisitConsistency(Vgg16Conv5()).similarity(truth, shown)
-        torch.testing.assert_close(found["src"], alone)
+        torch.testing.assert_close(found["src"], revisit_similarity(truth, shown))
         torch.testing.assert_close(found["mse"], 4 * 10 ** (-psnr(shown, truth) / 10))
     assert (found["psnr"] == MAX_PSNR).all()
 

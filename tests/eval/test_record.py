@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.record import COLUMNS, RunRecord, write_atomically
+from eval.record import COLUMNS, RunRecord, write_text
 from eval.run_spec import RunSpec
 
 SPEC = RunSpec(
@@ -235,7 +235,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 def test_an_atomic_write_replaces_the_old_text(tmp_path):
     path = tmp_path / "a" / "x.json"
-    write_atomically(path, "one")
-    write_atomically(path, "two")
+    write_text(path, "one")
+    write_text(path, "two")
     assert path.read_text() == "two"
     assert os.listdir(path.parent) == ["x.json"]

@@ -5,8 +5,8 @@ import pytest
 
 from eval.record import RunRecord
 from eval.video.cached import CachedFeatures
-from eval.video.pixel_dct import PixelDct
 from eval.video_distance import NUM_FRAMES, video_distance
+from tests.pixel_dct import PixelDct
 
 
 class Counting(PixelDct):

@@ -11,7 +11,7 @@ from eval.video.features import VideoFeatures
 from eval.video.frechet import frechet_distance
 from eval.video.i3d import I3d
 from eval.video.i3d_features import I3dFeatures, resize_tf1
-from eval.video.pixel_dct import PixelDct
+from tests.pixel_dct import PixelDct
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from torch import Tensor
 from eval.video.feature_set import extract
 from eval.video.fvd import VideoDistance, compare, fvd, metric_name
 from eval.video.i3d_features import I3dFeatures
-from eval.video.pixel_dct import PixelDct
+from tests.pixel_dct import PixelDct
 
 
 def _clips(seed: int, num_clips: int = 8, num_frames: int = 8) -> Tensor:

@@ -21,7 +21,6 @@ from world_model.toy import (
     draw_dot,
 )
 
-ACTION_COST = 0.02
 MOTIONS = ((1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0))
 
 
@@ -66,10 +65,7 @@ class Scene:
     objective: Objective
 
     def context(self, starts: Sequence[Sequence[float]]) -> Context:
-        space = self.world_model().action_space
-        actions = torch.zeros(len(starts), 0, *space.shape)
-        dtype = torch.float32 if space.shape else torch.int64
-        return Context(actions.to(dtype), frames=self.images(starts)[:, None])
+        return Context.first(self.images(starts), self.world_model().action_space)
 
     def goal(self, goals: Sequence[Sequence[float]]) -> Goal:
         return Goal(("reach it",) * len(goals), self.images(goals))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from planners.beam import BeamPlanner
 from planners.mpc import MPCPolicy
-from planners.objectives import GoalImage, SuccessClassifier, WeightedSum
+from planners.objectives import GoalImage, SuccessClassifier
 from world_model.core import Chunk, Context, Goal, Rollout
 from world_model.frames import to_env
 from world_model.memory.none import NoMemory
@@ -176,16 +176,3 @@ def test_success_classifier_turns_logits_into_cost_and_probability() -> None:
     assert torch.allclose(
         objective.success_probability(rollout, goal), torch.tensor(0.5)
     )
-
-
-def test_a_weighted_sum_adds_costs() -> None:
-    model = DotWorldModel()
-    rollout = model.rollout(
-        context_at((3, 4)), torch.tensor([[[0], [1]]]), generator=generators(1)
-    )
-    goal = goal_at((4, 4))
-    both = WeightedSum([ReachDot(), GoalImage(model)], [2.0, 0.5])
-    expected = 2 * ReachDot()(rollout, goal) + 0.5 * GoalImage(model)(rollout, goal)
-    assert torch.allclose(both(rollout, goal), expected)
-    with pytest.raises(ValueError, match="one weight per term, got 1 for 2 terms"):
-        WeightedSum([ReachDot(), ReachDot()], [1.0])

@@ -238,12 +238,17 @@ def test_phrases_never_directly_undo_themselves(case):
             "point",
             TreeSearchPlanner,
             {},
-            r"`tree_search` searches phrases, got a world model with action space Box\("
+            r"`tree_search` needs actions that are phrases, got Box\("
             r".*\): use planner/optimizer=icem, which takes vectors too.",
         ),
-        ("point", BeamPlanner, {}, "`beam` searches phrases, got a world model with"),
-        ("point", ExhaustivePlanner, {}, "`exhaustive` searches phrases, got a world"),
-        ("point", ScriptedPlanner, {"phrases": ["up"]}, "`scripted` searches phrases"),
+        ("point", BeamPlanner, {}, "`beam` needs actions that are phrases"),
+        ("point", ExhaustivePlanner, {}, "`exhaustive` needs actions that are phrases"),
+        (
+            "point",
+            ScriptedPlanner,
+            {"phrases": ["up"]},
+            "`scripted` needs actions that",
+        ),
         (
             "dot",
             ScriptedPlanner,

@@ -58,7 +58,7 @@ def test_models_that_cannot_be_told_a_goal_are_refused(dot, reads_dots):
 
     with pytest.raises(ValueError, match="can be told a goal in words, got Deaf: use"):
         VideoPlanPlanner(Deaf(), dot.objective, reads_dots)
-    with pytest.raises(ValueError, match="`video_plan` searches phrases, got a world"):
+    with pytest.raises(ValueError, match="`video_plan` needs actions that are phrases"):
         VideoPlanPlanner(PointWorldModel(), dot.objective, reads_dots)
 
 

@@ -11,7 +11,7 @@ from world_model.text.arm_phrases import ARM
 from world_model.text.encoder import embed_phrases
 from world_model.text.motion_phrases import MOTIONS
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 from world_model.vector_code import VectorCode
 
 IDS = np.array([[-1, 0, 1, 1], [-1, 1, 1, 0]])

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from world_model.training.clips import ClipMix, LatentEpisodes, sample_batch
+from world_model.training.clips import ClipMix, sample_batch
+from world_model.training.episodes import LatentEpisodes
 
 INVERSES = np.array([1, 0, 3, -1])
 NUM_EPISODES, NUM_ACTIONS = 5, 6

@@ -5,7 +5,7 @@ import torch
 
 from world_model.training.action_codes import ActionCodes
 from world_model.training.classifier import ClassifierConfig, Labelled, _batch
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 from world_model.training.imagined import imagine
 
 LENGTH, EPISODES, ACTIONS = 3, 4, 8

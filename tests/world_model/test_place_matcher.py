@@ -13,7 +13,7 @@ from world_model.place_matcher import (
     num_headings,
     relations,
 )
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 from world_model.training.matcher import (
     MatcherConfig,
     Walks,

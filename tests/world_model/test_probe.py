@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.fingerprint import encoder_fingerprint
 from world_model.probe import ActionProbe, load_probe
 from world_model.toy import DotWorldModel, draw_dot
-from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import encoder_fingerprint
+from world_model.training.episodes import LatentEpisodes
 from world_model.training.probe import (
     ProbeConfig,
     accuracy,
@@ -86,6 +87,17 @@ def test_a_damaged_probe_is_named(tmp_path):
     make_probe().save_pretrained(tmp_path)
     next(tmp_path.glob("*.safetensors")).write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"must be readable, got .*stage=probe"):
+        load_probe(tmp_path, phrases=PHRASES, encoder="")
+
+
+def test_a_probe_that_lacks_weights_is_not_filled_up_at_random(tmp_path):
+    make_probe().save_pretrained(tmp_path)
+    (path,) = tmp_path.glob("*.safetensors")
+    weights = load_file(path)
+    name = sorted(weights)[0]
+    del weights[name]
+    save_file(weights, path)
+    with pytest.raises(ValueError, match=f"got 1 weights do not fit, such as {name}"):
         load_probe(tmp_path, phrases=PHRASES, encoder="")
 
 

@@ -11,11 +11,11 @@ from world_model.shards import (
     read_meta,
     read_shards,
     shard_path,
-    write_atomically,
     write_meta,
     write_shard,
 )
 from world_model.train import _run
+from world_model.whole_file import write_whole
 
 META = ShardMeta("toy", 2, ("up", "down"), (1, None), ("red box",), {"revision": None})
 
@@ -41,7 +41,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, failure)
         raise failure
 
     with pytest.raises(type(failure)):
-        write_atomically(path, write)
+        write_whole(path, write)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -52,7 +52,7 @@ def test_a_full_disk_is_named(tmp_path):
 
     text = r"Could not write .*x\.npz \(No space left on device\): nothing was left"
     with pytest.raises(OSError, match=text):
-        write_atomically(tmp_path / "x.npz", write)
+        write_whole(tmp_path / "x.npz", write)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])

@@ -18,10 +18,10 @@ from world_model.training.autoencoder import (
     fit_autoencoder,
     train_correction,
 )
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes, joined
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
-from world_model.training.slow import SlowConfig, evaluate, joined, train_slow
+from world_model.training.slow import SlowConfig, evaluate, train_slow
 
 CONFIG = SlowConfig(
     num_steps=5,

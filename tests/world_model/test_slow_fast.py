@@ -20,7 +20,7 @@ from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
 from world_model.training import slow_fast
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 from world_model.training.export import with_denoiser
 from world_model.training.loop import TrainingLoop
 from world_model.training.queries import MIN_DELAY, ask, latent_model

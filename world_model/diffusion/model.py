@@ -14,7 +14,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from diffusers import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -30,11 +29,13 @@ from world_model.diffusion.denoiser import (
     denoising_loss,
 )
 from world_model.diffusion.sampler import sample_future
-from world_model.errors import unknown_name
+from world_model.errors import at_least, unknown_name
 from world_model.phrase_space import Motion, PhraseSpace, phrase_space_of
-from world_model.shards import Bounds, ShardMeta, write_atomically
+from world_model.pretrained import read_net
+from world_model.shards import Bounds, ShardMeta
 from world_model.text.phrase_code import PhraseCode
 from world_model.vector_code import VectorCode
+from world_model.whole_file import write_whole
 
 ADAPTED_LAYERS = (
     "attn1.to_q",
@@ -133,13 +134,8 @@ class VideoDiffusionWorldModel(WorldModel):
             )
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
-        for name, value in (
-            ("num_context_frames", num_context_frames),
-            ("num_sampling_steps", num_sampling_steps),
-            ("max_batch", max_batch),
-        ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        at_least(1, num_context_frames=num_context_frames, max_batch=max_batch)
+        at_least(1, num_sampling_steps=num_sampling_steps)
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.config = config
@@ -273,7 +269,7 @@ class VideoDiffusionWorldModel(WorldModel):
         self.denoiser.save_pretrained(folder / "denoiser")
         text = json.dumps(vars(self.config), indent=2).encode()
         # Last: a folder without it is no world model, whatever else it holds.
-        write_atomically(folder / "world_model.json", lambda f: f.write(text))
+        write_whole(folder / "world_model.json", lambda f: f.write(text))
 
     @classmethod
     def from_pretrained(
@@ -299,8 +295,8 @@ class VideoDiffusionWorldModel(WorldModel):
             )
         try:
             config = _read_config(path)
-            autoencoder = _load(FrameAutoencoder, folder / "autoencoder")
-            denoiser = _load(VideoDenoiser, folder / "denoiser")
+            autoencoder = read_net(FrameAutoencoder, folder / "autoencoder")
+            denoiser = read_net(VideoDenoiser, folder / "denoiser")
         except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"The weights in {folder} are missing, damaged or do not fit their "
@@ -377,21 +373,3 @@ def _read_config(path: Path) -> ModelConfig:
         if fields.get(name):
             fields[name] = tuple(map(tuple, fields[name]))
     return ModelConfig(**fields)
-
-
-def _load(kind: type[ModelMixin], folder: Path) -> Any:
-    """A network in single precision, with every weight from the file.
-
-    Raises:
-        FileNotFoundError: If there is no such folder (diffusers would go online).
-        ValueError: If names do not fit (diffusers would draw them at random).
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}")
-    network, report = kind.from_pretrained(
-        folder, output_loading_info=True, local_files_only=True
-    )
-    wrong = [*report["missing_keys"], *report["unexpected_keys"]]
-    if wrong:
-        raise ValueError(f"{len(wrong)} weights do not fit, such as {wrong[0]}")
-    return network.float()

@@ -8,8 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, WorldModel, with_latents
+from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Moment, Reading
+from world_model.errors import at_least
+from world_model.memory.keyframes import chunk_ends
 
 
 class AnchorMemory(Memory):
@@ -26,8 +28,7 @@ class AnchorMemory(Memory):
     stores_frames: ClassVar[bool] = True
 
     def __init__(self, world_model: WorldModel, *, num_frames: int = 1) -> None:
-        if num_frames < 1:
-            raise ValueError(f"`num_frames` must be at least 1, got {num_frames}.")
+        at_least(1, num_frames=num_frames)
         self.world_model = world_model
         self.num_frames = num_frames
         self._anchors: list[Tensor] = []
@@ -38,9 +39,7 @@ class AnchorMemory(Memory):
 
     def write(self, chunk: Chunk) -> None:
         """Keeps the frame before the first chunk, then the first chunk ends."""
-        before = with_latents(self.world_model, chunk.context.last(1)).latents
-        assert before is not None
-        after = self.world_model.encode(chunk.frames[:, -1:])
+        before, after = (x[:, None] for x in chunk_ends(self.world_model, chunk))
         for slot in chunk.active.nonzero()[:, 0].tolist():
             kept = self._anchors[slot] if len(self._anchors[slot]) else before[slot]
             # Cloned: a view would keep the frames of all slots alive.

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from world_model.memory.pose_memory import PoseMemory, Walk
+from world_model.memory.pose_memory import PoseMemory
 from world_model.odometry import Odometry, Place
 
 Views = dict[tuple[int, Place], Tensor]
@@ -23,11 +23,6 @@ class PoseMapMemory(PoseMemory):
 
     stores_frames: ClassVar[bool] = True
 
-    def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
-        """Forgets all walks and views."""
-        super().reset(num_episodes, seeds=seeds)
-        self._kept: dict[int, Views] = {}
-
     def _keep(self, slot: int, walk: int, pose: Odometry, view: Tensor) -> None:
         old = self._kept.get(slot, {})
         self._kept[slot] = {**old, (walk, pose.place): view}
@@ -35,17 +30,6 @@ class PoseMapMemory(PoseMemory):
     def _views(self, slot: int, keys: Sequence[tuple[int, Odometry]]) -> Tensor:
         kept = self._kept[slot]
         return torch.stack([kept[walk, pose.place] for walk, pose in keys])
-
-    def snapshot(self) -> tuple[dict[int, tuple[Walk, ...]], dict[int, Views]]:
-        """See `Memory.snapshot`; walks and views are replaced, never changed."""
-        return dict(self._walks), dict(self._kept)
-
-    def restore(
-        self, state: tuple[dict[int, tuple[Walk, ...]], dict[int, Views]]
-    ) -> None:
-        """See `Memory.restore`."""
-        walks, kept = state
-        self._walks, self._kept = dict(walks), dict(kept)
 
     @property
     def num_bytes(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ START = Odometry()
 _Key = tuple[int, Odometry]
 _Located = tuple["tuple[Walk, ...]", dict[bytes, _Key | None]]
 """Walks, and where views (their bytes) were taken as far as these tell."""
+_State = tuple[dict[int, "tuple[Walk, ...]"], dict[int, Any]]
+"""Walks and what is kept of them, by slot."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,12 @@ class PoseMemory(Memory):
             instead="use memory=temp_lora_paper",
         )
         self._walks: dict[int, tuple[Walk, ...]] = {}
+        self._kept: dict[int, Any] = {}
         self._located: dict[int, _Located] = {}
 
     @abc.abstractmethod
     def _keep(self, slot: int, walk: int, pose: Odometry, view: Tensor) -> None:
-        """Stores a view (c, h, w) under a pose of a walk."""
+        """Stores a view (c, h, w) under a pose of a walk, in a new `_kept[slot]`."""
 
     @abc.abstractmethod
     def _views(self, slot: int, keys: Sequence[tuple[int, Odometry]]) -> Tensor:
@@ -119,8 +123,16 @@ class PoseMemory(Memory):
 
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Forgets all walks and views."""
-        self._walks = {}
-        self._located = {}
+        self._walks, self._kept, self._located = {}, {}, {}
+
+    def snapshot(self) -> _State:
+        """See `Memory.snapshot`; what is kept is replaced, never changed in place."""
+        return dict(self._walks), dict(self._kept)
+
+    def restore(self, state: _State) -> None:
+        """See `Memory.restore`."""
+        walks, kept = state
+        self._walks, self._kept = dict(walks), dict(kept)
 
     def write(self, chunk: Chunk) -> None:
         """Keeps each active slot's chunk end under the pose it was seen from."""

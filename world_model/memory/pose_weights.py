@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from world_model.api import WorldModel
-from world_model.memory.pose_memory import PoseMemory, Walk
+from world_model.memory.pose_memory import PoseMemory
 from world_model.memory.ridge_weights import RidgeWeights
 from world_model.odometry import Odometry
 from world_model.place_matcher import PlaceMatcher
@@ -58,7 +58,6 @@ class PoseWeightsMemory(PoseMemory):
             if value <= 0:
                 raise ValueError(f"`{name}` must be positive, got {value}.")
         self.dim = self.capacity = dim
-        self.width = width
         self.penalty = penalty
         generator = torch.Generator().manual_seed(_SEED)
         self._position = torch.randn(2, dim, generator=generator) / width
@@ -66,38 +65,21 @@ class PoseWeightsMemory(PoseMemory):
             -_MAX_HARMONIC, _MAX_HARMONIC + 1, (dim,), generator=generator
         )
         self._phase = 2 * math.pi * torch.rand(dim, generator=generator)
-        self._weights: dict[int, RidgeWeights] = {}
-
-    def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
-        """Zero weights and no walks."""
-        super().reset(num_episodes, seeds=seeds)
-        self._weights = {}
-
-    def snapshot(self) -> tuple[dict[int, tuple[Walk, ...]], dict[int, RidgeWeights]]:
-        """See `Memory.snapshot`; weights are replaced, never changed in place."""
-        return dict(self._walks), dict(self._weights)
-
-    def restore(
-        self, state: tuple[dict[int, tuple[Walk, ...]], dict[int, RidgeWeights]]
-    ) -> None:
-        """See `Memory.restore`."""
-        walks, weights = state
-        self._walks, self._weights = dict(walks), dict(weights)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of one slot's weights and poses."""
-        sizes = [weights.num_bytes for weights in self._weights.values()]
+        sizes = [weights.num_bytes for weights in self._kept.values()]
         return max(sizes, default=0) + self._pose_bytes
 
     def _keep(self, slot: int, walk: int, pose: Odometry, view: Tensor) -> None:
-        old = self._weights.get(slot) or RidgeWeights.blank(self.dim, view)
+        old = self._kept.get(slot) or RidgeWeights.blank(self.dim, view)
         codes = self._codes([(walk, pose)]).to(view)
-        self._weights[slot] = old.written(codes, view[None])
+        self._kept[slot] = old.written(codes, view[None])
 
     def _views(self, slot: int, keys: Sequence[tuple[int, Odometry]]) -> Tensor:
-        codes = self._codes(keys).to(self._weights[slot].values.device)
-        return self._weights[slot].read(codes, self.penalty)[0]
+        codes = self._codes(keys).to(self._kept[slot].values.device)
+        return self._kept[slot].read(codes, self.penalty)[0]
 
     def _codes(self, keys: Sequence[tuple[int, Odometry]]) -> Tensor:
         """Codes (M, D) of poses of walks, of about unit length."""

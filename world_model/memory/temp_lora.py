@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from world_model.api import Memory, WorldModel, is_adaptable
+from world_model.api import Memory, WorldModel, generators, is_adaptable
 from world_model.core import Chunk, Context, Reading
+from world_model.errors import at_least
 from world_model.memory.write_rule import WriteRule
 
 
@@ -66,9 +67,7 @@ class TempLoraMemory(Memory):
         guidance: float = 0.0,
         layers: Sequence[str] | None = None,
     ) -> None:
-        for name, value in (("rank", rank), ("num_steps", num_steps)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        at_least(1, rank=rank, num_steps=num_steps)
         if not is_adaptable(world_model):
             raise ValueError(
                 "`temp_lora` writes into a world model's weights, but "
@@ -103,8 +102,7 @@ class TempLoraMemory(Memory):
     def reset(self, num_episodes: int, *, seeds: Sequence[int]) -> None:
         """Fresh adapters: A random, B zero, so that they say nothing yet."""
         self.rule.load({})
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._slots = [self._slot(self._initial(g), g) for g in generators]
+        self._slots = [self._slot(self._initial(g), g) for g in generators(seeds)]
         self._is_written = False
 
     def write(self, chunk: Chunk) -> None:

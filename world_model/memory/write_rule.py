@@ -11,6 +11,7 @@ from torch import Tensor
 
 from world_model.api import Generators, WorldModel
 from world_model.core import Chunk
+from world_model.errors import at_least
 from world_model.memory.write_batch import WriteBatch
 
 
@@ -28,8 +29,7 @@ class WriteRule(abc.ABC):
     stores_latents: ClassVar[bool]
 
     def __init__(self, world_model: WorldModel, *, batch_size: int) -> None:
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        at_least(1, batch_size=batch_size)
         self.world_model = world_model
         self.batch_size = batch_size
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
 from world_model.text.phrases import goal_wordings, goals_of, vocabulary_of
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 from world_model.vector_code import VectorCode
 
 

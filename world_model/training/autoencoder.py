@@ -1,4 +1,4 @@
-"""Stage one: fits the projection, trains the decoder's correction, then freezes both.
+"""Stages `fit` and `autoencoder`: the projection, and the decoder's correction.
 
 Latents depend on the projection alone, so the correction may be trained before,
 after or long after the stages that work on latents.
@@ -22,9 +22,9 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.frames import to_env, to_model
 from world_model.precision import mixed_precision
 from world_model.shards import read_shards
+from world_model.training.episodes import too_few
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
-from world_model.training.slow import too_few
 
 _BATCH = 256
 """Images that are judged at once."""

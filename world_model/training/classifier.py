@@ -16,11 +16,10 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.shards import read_meta, read_shards, require_labels
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes, split
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
-from world_model.training.slow import split
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ Modes (shares are `ClipMix` fields):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from world_model.diffusion.denoiser import Clip, add_noise
+from world_model.training.episodes import LatentEpisodes
 
 CONDITIONAL, INDEPENDENT, JOINT = range(3)
 GOAL_HORIZON = 7
@@ -59,63 +60,6 @@ class ClipMix:
     num_past: dict[int, float] = field(
         default_factory=lambda: {1: 0.15, 2: 0.7, 4: 0.15}
     )
-
-
-@dataclass(frozen=True)
-class LatentEpisodes:
-    """All episodes of a data set, encoded.
-
-    Attributes:
-        latents: (E, 1 + T*F, c, h, w) half precision, on the CPU.
-        actions: (E, T) int64, numbers of phrases or of rows of `vectors`.
-        moved: (E, T) bool; None where nobody knows which actions were blocked.
-        chunk_length: F.
-        inverses: Index of the inverse action, -1 where there is none.
-        beside: Chunk ends seen from a little beside the path, by one shift an
-            episode, (E, T + 1, c, h, w) half; None where nobody looked.
-        vectors: (A, D) the actions that are vectors; None where they are phrases.
-        found: (E, T + 1, O) bool, which goals are reached at chunk ends; None where
-            nobody knows.
-    """
-
-    latents: Tensor
-    actions: np.ndarray
-    moved: np.ndarray | None
-    chunk_length: int
-    inverses: np.ndarray
-    beside: Tensor | None = None
-    vectors: Tensor | None = None
-    found: np.ndarray | None = None
-
-    def part(self, rows: slice) -> LatentEpisodes:
-        """Some of the episodes."""
-        return replace(
-            self,
-            latents=self.latents[rows],
-            actions=self.actions[rows],
-            moved=None if self.moved is None else self.moved[rows],
-            beside=None if self.beside is None else self.beside[rows],
-            found=None if self.found is None else self.found[rows],
-        )
-
-    @property
-    def ends(self) -> Tensor:
-        """Views at chunk ends, (E, T + 1, c, h, w)."""
-        return self.latents[:, :: self.chunk_length]
-
-    @property
-    def min_change(self) -> float:
-        """Halfway from the views' change in blocked actions to that in free ones.
-
-        See `WorldModel.min_change`. Taken between the largest and the smallest change
-        but for one in a hundred; blocked actions that there are none of change nothing.
-        Where nobody knows which were blocked, none were.
-        """
-        change = self.ends.float().diff(dim=1).square().mean(dim=(2, 3, 4)).numpy()
-        moved = np.ones_like(change, bool) if self.moved is None else self.moved
-        blocked, free = change[~moved], change[moved]
-        low = np.quantile(blocked, 0.99) if blocked.size else 0.0
-        return float(low + np.quantile(free, 0.01)) / 2
 
 
 @dataclass(frozen=True)

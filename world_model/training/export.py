@@ -17,6 +17,7 @@ from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.place_matcher import PlaceMatcher
 from world_model.predictive_state import PredictiveStateNet
+from world_model.pretrained import read_net
 from world_model.provenance import provenance
 from world_model.shards import ShardMeta
 
@@ -82,22 +83,22 @@ def _forget_paths(folder: Path) -> None:
 
 def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) -> None:
     model = VideoDiffusionWorldModel(
-        FrameAutoencoder.from_pretrained(checkpoints / "autoencoder").half(),
-        VideoDenoiser.from_pretrained(checkpoints / "denoiser").half(),
+        read_net(FrameAutoencoder, checkpoints / "autoencoder").half(),
+        read_net(VideoDenoiser, checkpoints / "denoiser").half(),
         ModelConfig.of(meta, min_change),
     )
     model.save_pretrained(folder)
     # Without labels there is nothing to learn it from; where objects are moved, the
     # position probe says what holds.
     if "found" in meta.labels and not (checkpoints / "position_probe").exists():
-        classifier = GoalClassifier.from_pretrained(checkpoints / "classifier")
+        classifier = read_net(GoalClassifier, checkpoints / "classifier")
         classifier.half().save_pretrained(folder / "classifier")
     for name, kind in (
         ("matcher", PlaceMatcher),
         ("predictive_state", PredictiveStateNet),
     ):
         if (checkpoints / name).exists():
-            net = kind.from_pretrained(checkpoints / name)
+            net = read_net(kind, checkpoints / name)
             net.half().save_pretrained(folder / name)
     for probe in ("probe", "position_probe"):
         if (checkpoints / probe).exists():

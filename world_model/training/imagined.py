@@ -12,7 +12,7 @@ from torch import Tensor
 from world_model.diffusion.denoiser import Clip, VideoDenoiser
 from world_model.diffusion.sampler import sample_future
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 
 _BATCH = 128
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,12 @@ from rich.progress import track
 from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.fingerprint import fingerprint
 from world_model.frames import to_model
-from world_model.shards import ShardMeta, read_meta, read_shards, write_atomically
+from world_model.shards import ShardMeta, read_meta, read_shards
 from world_model.text.phrases import goals_of, vocabulary_of
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
+from world_model.whole_file import write_whole
 
 
 def load_images(folder: Path, stride: int) -> np.ndarray:
@@ -102,7 +103,7 @@ class _LatentCache:
                 for s in track(shards, f"encoding {array}", total=number)
             ]
         )
-        write_atomically(path, lambda file: torch.save(latents, file))
+        write_whole(path, lambda file: torch.save(latents, file))
         return latents
 
     def _path(self, array: str) -> Path:
@@ -194,28 +195,6 @@ def _labels(
 def _seen(frames: np.ndarray, mirrored: bool) -> np.ndarray:
     """Frames (E, N, H, W, C), or what a mirror shows of them."""
     return np.ascontiguousarray(frames[:, :, :, ::-1]) if mirrored else frames
-
-
-def fingerprint(autoencoder: FrameAutoencoder) -> str:
-    """Eight hex digits that change with whatever decides the latents."""
-    return digest_of(dict(autoencoder.named_buffers()))
-
-
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Eight hex digits that change with any of the tensors."""
-    digest = hashlib.sha256()
-    for _, tensor in sorted(tensors.items()):
-        digest.update(tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()[:8]
-
-
-def encoder_fingerprint(autoencoder: FrameAutoencoder) -> str:
-    """Names the latents an autoencoder makes, also after it has been exported.
-
-    Weights ship in half precision, which changes the latents less than a probe can
-    tell, but would change `fingerprint`.
-    """
-    return fingerprint(copy.deepcopy(autoencoder).half())
 
 
 def with_noise(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:

@@ -17,18 +17,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.fingerprint import encoder_fingerprint
 from world_model.phrase_space import Motion
 from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
 from world_model.shards import read_meta, require_labels
-from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import (
-    encode_dataset,
-    encoder_fingerprint,
-    has_mirror,
-    with_noise,
-)
+from world_model.training.episodes import LatentEpisodes, split
+from world_model.training.latents import encode_dataset, has_mirror, with_noise
 from world_model.training.progress import Log
-from world_model.training.slow import split
 
 
 @dataclass(frozen=True)

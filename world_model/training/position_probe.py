@@ -14,19 +14,15 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.fingerprint import encoder_fingerprint
 from world_model.position_probe import UNIT, PositionProbe
 from world_model.shards import read_meta, read_shards, require_labels
 from world_model.text.phrases import goals_of
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes, split
 from world_model.training.imagined import imagine
-from world_model.training.latents import (
-    encode_dataset,
-    encoder_fingerprint,
-    with_noise,
-)
+from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
-from world_model.training.slow import split
 
 MOVED = 0.02
 """An object that an action moved farther has been moved [m]."""

@@ -21,6 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.fingerprint import encoder_fingerprint
 from world_model.frames import to_model
 from world_model.predictive_state import (
     PredictiveStateNet,
@@ -29,9 +30,9 @@ from world_model.predictive_state import (
     patches,
 )
 from world_model.shards import ShardMeta, read_meta, read_shards
-from world_model.training.latents import encode_dataset, encoder_fingerprint
+from world_model.training.episodes import split
+from world_model.training.latents import encode_dataset
 from world_model.training.progress import Log
-from world_model.training.slow import split
 
 
 @dataclass(frozen=True)

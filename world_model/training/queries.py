@@ -23,7 +23,7 @@ from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.memory.composed import ComposedMemory
 from world_model.memory.predictive_state import PredictiveStateMemory
 from world_model.shards import ShardMeta
-from world_model.training.clips import LatentEpisodes
+from world_model.training.episodes import LatentEpisodes
 
 MIN_DELAY = 4
 """Revisits in training were written at least so many chunks earlier."""

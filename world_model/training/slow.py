@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,24 +14,12 @@ from world_model.diffusion.sampler import sample_future
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import (
     ClipMix,
-    LatentEpisodes,
     TrainingBatch,
     sample_batch,
 )
+from world_model.training.episodes import LatentEpisodes, joined, split
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
-
-
-class _Episodes(Protocol):
-    """What can be split by episodes."""
-
-    @property
-    def actions(self) -> Sized: ...
-
-    def part(self, rows: slice) -> Self: ...
-
-
-Parted = TypeVar("Parted", bound=_Episodes)
 
 
 @dataclass(frozen=True)
@@ -134,45 +120,6 @@ def _batch(
     rng = np.random.default_rng([config.seed, 3, step])
     batch = sample_batch(train, config.mix, config.batch_size, rng)
     return with_actions(batch, codes, rng, config.text_noise)
-
-
-def split(data: Parted, held_out: float) -> tuple[Parted, Parted]:
-    """Training and held-out episodes (the last ones).
-
-    Raises:
-        ValueError: If nothing would be left to train on.
-    """
-    count = len(data.actions) - max(1, int(held_out * len(data.actions)))
-    if count < 1:
-        raise too_few(len(data.actions))
-    return data.part(slice(0, count)), data.part(slice(count, None))
-
-
-def too_few(num_episodes: int) -> ValueError:
-    """The error for a data set of which nothing would be left to train on."""
-    return ValueError(
-        f"A data set must hold at least 2 episodes, got {num_episodes}: one is kept "
-        "for validation; collect or convert more."
-    )
-
-
-def joined(a: LatentEpisodes, b: LatentEpisodes) -> LatentEpisodes:
-    """The episodes of both."""
-    moved, beside, found = None, None, None
-    if a.moved is not None and b.moved is not None:
-        moved = np.concatenate([a.moved, b.moved])
-    if a.beside is not None and b.beside is not None:
-        beside = torch.cat([a.beside, b.beside])
-    if a.found is not None and b.found is not None:
-        found = np.concatenate([a.found, b.found])
-    return replace(
-        a,
-        latents=torch.cat([a.latents, b.latents]),
-        actions=np.concatenate([a.actions, b.actions]),
-        moved=moved,
-        beside=beside,
-        found=found,
-    )
 
 
 def with_actions(

@@ -23,14 +23,14 @@ from rich.progress import track
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ADAPTED_LAYERS
+from world_model.fingerprint import digest_of
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import LatentEpisodes
-from world_model.training.latents import digest_of
+from world_model.training.episodes import LatentEpisodes, split
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
 from world_model.training.queries import Queries
 from world_model.training.question_batch import SlowFastConfig, question_batch
-from world_model.training.slow import evaluate, split, with_actions
+from world_model.training.slow import evaluate, with_actions
 from world_model.training.snapshots import MakeMemory, Snapshots
 
 JUDGED_STRENGTH = 0.15

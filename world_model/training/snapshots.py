@@ -13,10 +13,11 @@ from torch import Tensor
 
 from world_model.api import Memory
 from world_model.diffusion.denoiser import VideoDenoiser
-from world_model.shards import write_atomically
-from world_model.training.clips import LatentEpisodes, TrainingBatch, sample_batch
+from world_model.training.clips import TrainingBatch, sample_batch
+from world_model.training.episodes import LatentEpisodes
 from world_model.training.queries import Queries, ask
 from world_model.training.question_batch import SlowFastConfig, question_batch
+from world_model.whole_file import write_whole
 
 MakeMemory = Callable[[VideoDenoiser], Memory]
 _WRITTEN_BY = ("seed", "parallel", "snapshots", "per_snapshot", "held_out")
@@ -101,7 +102,7 @@ class Snapshots:
         return self._folder / f"snapshots-{number:05d}.pt"
 
     def _store(self, path: Path, queries: Queries) -> None:
-        write_atomically(path, lambda file: torch.save(queries, file))
+        write_whole(path, lambda file: torch.save(queries, file))
 
     def _make(self, number: int, network: VideoDenoiser) -> Queries:
         """Writes a memory along episodes of its own and asks it."""
@@ -138,7 +139,7 @@ class Snapshots:
         path = self._folder / "origin.json"
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda file: file.write(text.encode()))
+            write_whole(path, lambda file: file.write(text.encode()))
         made, found = json.loads(text), json.loads(path.read_text())
         other = [key for key in {**found, **made} if found.get(key) != made.get(key)]
         if other:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import nan
 
 import torch
 from torch import Tensor
 
-from eval.calibrate import cut_threshold
 from eval.imagine import Imagined
-from eval.video.cuts import scene_cuts
+from eval.video.cuts import cut_threshold, scene_cuts
 from eval.video.images import psnr, ssim
 from eval.video.lpips import MIN_SIZE, Lpips
 from world_model.frames import to_model
@@ -49,8 +49,8 @@ def recall_scores(path: Imagined, domain: str) -> dict[str, float | None]:
 class ImageScores:
     """Scores imagined images against the same true ones, again and again.
 
-    LPIPS-vgg and SRC (`SceneRevisitConsistency` of `Vgg16Conv5`) read the same VGG16:
-    it sees every image once, and the true ones only when this is made.
+    LPIPS-vgg and SRC read the same VGG16: it sees every image once, and the true ones
+    only when this is made.
 
     Args:
         truth: (N, C, H, W) in [-1, 1].
@@ -76,12 +76,34 @@ class ImageScores:
         if self._features is None:
             return scores | dict.fromkeys(("lpips", "ssim", "src"), scores["mse"] * nan)
         found = lpips_vgg().stack(images)
-        last, true_last = found[-1].flatten(1), self._features[-1].flatten(1)
         return scores | {
             "lpips": lpips_vgg().distance(found, self._features),
             "ssim": ssim(images, truth),
-            "src": torch.cosine_similarity(last, true_last),
+            "src": _similarity(found, self._features),
         }
+
+
+@torch.no_grad()
+def revisit_similarity(first: Tensor, again: Tensor) -> Tensor:
+    """Scene revisit consistency (SRC): does a place look the same when seen again?
+
+    Different places are similar too (.3 to .8), and noise lowers it, most of all on
+    untextured renders: compare with what real frames have, and models of like
+    sharpness. SlowFast-VGen takes the features of a ResNet-18, whose weights no package
+    holds; here it is VGG16 at the images' own size: enlarged, noise becomes texture.
+
+    Args:
+        first: Images of first visits (N, 3, H, W) in [-1, 1], at least 32 px a side.
+        again: Of the same places, later.
+
+    Returns:
+        Cosines (N,) of VGG16's last features.
+    """
+    return _similarity(lpips_vgg().stack(first), lpips_vgg().stack(again))
+
+
+def _similarity(first: Sequence[Tensor], again: Sequence[Tensor]) -> Tensor:
+    return torch.cosine_similarity(first[-1].flatten(1), again[-1].flatten(1))
 
 
 @lru_cache

@@ -24,13 +24,21 @@ from torch import Tensor
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
-from eval.recall_pairs import NONE, pairs
-from eval.recall_paths import lengthen
-from eval.recall_queries import MOST_QUERIES, Query, draw_queries
-from eval.recall_scores import ImageScores
-from eval.recall_summary import WRONG, costs, plot_costs, plot_delays, summarise
-from eval.recall_table import print_recall
-from eval.record import write_atomically
+from eval.image_scores import ImageScores
+from eval.recall.pairs import NONE, pairs
+from eval.recall.paths import lengthen
+from eval.recall.queries import MOST_QUERIES, Query, draw_queries
+from eval.recall.summary import (
+    OPEN_LOOP,
+    TEACHER_FORCED,
+    WRONG,
+    costs,
+    plot_costs,
+    plot_delays,
+    summarise,
+)
+from eval.recall.table import print_recall
+from eval.record import write_text
 from eval.suite_run import (
     batches,
     check_rows_say,
@@ -40,12 +48,12 @@ from eval.suite_run import (
 )
 from eval.tours import TourCache
 from planners.mpc import MPCPolicy
+from world_model.api import generators
 from world_model.core import Context
 from world_model.errors import unknown_name
 from world_model.frames import to_model
 
 TABLE = "recall.csv"
-OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"
 TOGETHER = 8
 """Questions of an episode that are imagined in one batch."""
 
@@ -85,7 +93,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
             continue
         new = pd.DataFrame(_run_batch(cfg, runs, caches, batch))
         lines = new if lines.empty else pd.concat([lines, new])
-        write_atomically(folder / TABLE, lines.to_csv(index=False))
+        write_text(folder / TABLE, lines.to_csv(index=False))
     _report(folder, lines, cfg.recall.against)
     return folder
 
@@ -121,12 +129,12 @@ def _check(cfg: DictConfig) -> None:
 
 def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:
     summary, spent = summarise(lines), costs(lines)
-    write_atomically(folder / "recall_summary.csv", summary.to_csv(index=False))
-    write_atomically(folder / "recall_costs.csv", spent.to_csv(index=False))
+    write_text(folder / "recall_summary.csv", summary.to_csv(index=False))
+    write_text(folder / "recall_costs.csv", spent.to_csv(index=False))
     plot_delays(lines, folder / "recall_by_delay.png")
     plot_costs(spent, folder / "recall_by_cost.png")
     found = pairs(lines, against)
-    write_atomically(folder / "recall_pairs.csv", found.to_csv(index=False))
+    write_text(folder / "recall_pairs.csv", found.to_csv(index=False))
     print_recall(found, spent)
 
 
@@ -271,7 +279,7 @@ def _rollout(
             ),
             actions[b, q][:, None],
             memory=policy.memory,
-            generator=[torch.Generator().manual_seed(seeds[i]) for i in b],
+            generator=generators(seeds[i] for i in b),
         )
         ends = rollout.frames[:, 0, :, -1].cpu()
         parts.append(ends.unflatten(0, (num_episodes, len(asked))))

@@ -6,8 +6,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from eval.recall_queries import EXACT, JITTERED, NEW_VIEW
-from eval.recall_summary import REVISIT
+from eval.recall.queries import EXACT, JITTERED, NEW_VIEW
+from eval.recall.summary import OPEN_LOOP, REVISIT
 
 
 def print_recall(
@@ -16,12 +16,12 @@ def print_recall(
     """Prints a line per memory: open loop, as many chunks deep as was asked.
 
     Args:
-        found: From `recall_pairs.pairs`.
-        spent: From `recall_summary.costs`.
+        found: From `eval.recall.pairs.pairs`.
+        spent: From `eval.recall.summary.costs`.
         console: Where to print; the terminal if None.
     """
     horizon = found["horizon"].max()
-    kept = found[(found["mode"] == "open_loop") & (found["horizon"] == horizon)]
+    kept = found[(found["mode"] == OPEN_LOOP) & (found["horizon"] == horizon)]
     kept = kept[(kept["delay"] == "all") & (kept["against"] == "none")]
     table = Table(
         title=f"recall, open loop, {horizon} imagined [95 %]", title_justify="left"

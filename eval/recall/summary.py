@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from eval.intervals import bootstrap_interval
-from eval.recall_queries import NEW_VIEW, nearest_delay
+from eval.recall.queries import NEW_VIEW, nearest_delay
 
 METRICS = ("lpips", "psnr", "ssim", "src", "mse")
 REVISIT = "revisit"
+OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"
 WRONG = ", wrong_episode"
 """What the names of control rows end with."""
 _KEYS = ["mode", "poses", "kind", "delay", "horizon"]
@@ -90,7 +91,7 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
     """
     distance = distance_of(table)
     last = table[(table["horizon"] == table["horizon"].max())]
-    last = last[(last["mode"] == "open_loop") & last["bytes"].notna()]
+    last = last[(last["mode"] == OPEN_LOOP) & last["bytes"].notna()]
     last = last[~last["row"].str.endswith(WRONG)]
     kinds = last["kind"].where(last["kind"] == NEW_VIEW, REVISIT)
     found = last.pivot_table(distance, "row", kinds, sort=False)
@@ -105,7 +106,7 @@ def plot_delays(table: pd.DataFrame, path: Path) -> None:
     """Distance of exact open-loop revisits over the delay, a panel per horizon."""
     import seaborn as sns
 
-    shown = table[(table["mode"] == "open_loop") & (table["poses"] == "exact")]
+    shown = table[(table["mode"] == OPEN_LOOP) & (table["poses"] == "exact")]
     shown = shown[(shown["kind"] != NEW_VIEW) & (shown["row"] != "frozen")]
     shown = shown[~shown["row"].str.endswith(WRONG)]
     near = [nearest_delay(int(d)) for d in shown["delay"]]

@@ -1,4 +1,4 @@
-"""Video features without weights, for tests and machines without the carriers."""
+"""Video features without weights: distances of toy clips."""
 
 from __future__ import annotations
 

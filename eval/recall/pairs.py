@@ -13,7 +13,7 @@ from eval.intervals import (
     bootstrap_ratio,
     paired_bootstrap_difference,
 )
-from eval.recall_summary import WRONG, distance_of, groups
+from eval.recall.summary import WRONG, distance_of, groups
 
 NONE, CEILING, FROZEN = "none", "ceiling", "frozen"
 _QUESTION = ["seed", "query"]
