@@ -55,6 +55,9 @@ class Backend:
 
 _setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
 DEVICE = torch.device(NAME, 0)
+# Gradients would be computed in a thread of their own, as for a GPU, where Python
+# objects of two threads may meet; that is no concern of GPUs.
+torch.autograd.set_multithreading_enabled(False)
 
 
 class Elsewhere(Tensor):
