@@ -20,8 +20,7 @@ from rich.table import Table
 from eval.errors import USER_ERRORS, one_line
 from eval.intervals import Estimate
 from eval.recall.queries import NEW_VIEW
-from eval.recall.suite import TABLE
-from eval.recall.summary import OPEN_LOOP, REVISIT
+from eval.recall.summary import OPEN_LOOP, REVISIT, TABLE
 from world_model.errors import unknown_name
 
 _QUESTION = ["seed", "query"]

@@ -30,6 +30,7 @@ from eval.recall.paths import lengthen
 from eval.recall.queries import MOST_QUERIES, Query, draw_queries
 from eval.recall.summary import (
     OPEN_LOOP,
+    TABLE,
     TEACHER_FORCED,
     WRONG,
     costs,
@@ -53,7 +54,6 @@ from world_model.core import Context
 from world_model.errors import unknown_name
 from world_model.frames import to_model
 
-TABLE = "recall.csv"
 TOGETHER = 8
 """Questions of an episode that are imagined in one batch."""
 

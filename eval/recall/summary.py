@@ -12,6 +12,8 @@ import pandas as pd
 from eval.intervals import bootstrap_interval
 from eval.recall.queries import NEW_VIEW, nearest_delay
 
+TABLE = "recall.csv"
+"""An answer per line, which all else is made from."""
 METRICS = ("lpips", "psnr", "ssim", "src", "mse")
 REVISIT = "revisit"
 OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"

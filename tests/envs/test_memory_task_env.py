@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -207,6 +208,16 @@ def test_splits_share_no_episode(domain):
         views.append(env.reset(seed=0)[0]["image"].tobytes())
         env.close()
     assert len(set(views)) == 3
+
+
+@pytest.mark.sim
+def test_a_tour_takes_at_most_2500_steps_of_physics(monkeypatch):
+    step, taken = mujoco.mj_step, []
+    monkeypatch.setattr(mujoco, "mj_step", lambda *world: taken.append(step(*world)))
+    env = MemoryTaskEnv("rooms", "return_home")
+    env.reset(seed=1)
+    env.close()
+    assert 0 < len(taken) <= 2500
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
 from world_model.place_matcher import PlaceMatcher
 from world_model.predictive_state import PredictiveStateNet
-from world_model.pretrained import read_net
+from world_model.pretrained import Net, load_trained
 from world_model.provenance import provenance
 from world_model.shards import ShardMeta
 
@@ -32,7 +32,8 @@ def export(checkpoints: Path, target: Path, meta: ShardMeta, min_change: float) 
         min_change: See `WorldModel`.
 
     Raises:
-        OSError: If a stage has not been run.
+        FileNotFoundError: If a stage has not been run.
+        ValueError: If what it has made is damaged.
     """
     with _replacing(target) as folder:
         _write(checkpoints, folder, meta, min_change)
@@ -83,23 +84,22 @@ def _forget_paths(folder: Path) -> None:
 
 def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) -> None:
     model = VideoDiffusionWorldModel(
-        read_net(FrameAutoencoder, checkpoints / "autoencoder").half(),
-        read_net(VideoDenoiser, checkpoints / "denoiser").half(),
+        _trained(FrameAutoencoder, checkpoints, "autoencoder", stage="fit"),
+        _trained(VideoDenoiser, checkpoints, "denoiser", stage="slow"),
         ModelConfig.of(meta, min_change),
     )
     model.save_pretrained(folder)
     # Without labels there is nothing to learn it from; where objects are moved, the
     # position probe says what holds.
     if "found" in meta.labels and not (checkpoints / "position_probe").exists():
-        classifier = read_net(GoalClassifier, checkpoints / "classifier")
-        classifier.half().save_pretrained(folder / "classifier")
+        classifier = _trained(GoalClassifier, checkpoints, "classifier")
+        classifier.save_pretrained(folder / "classifier")
     for name, kind in (
         ("matcher", PlaceMatcher),
         ("predictive_state", PredictiveStateNet),
     ):
         if (checkpoints / name).exists():
-            net = read_net(kind, checkpoints / name)
-            net.half().save_pretrained(folder / name)
+            _trained(kind, checkpoints, name).save_pretrained(folder / name)
     for probe in ("probe", "position_probe"):
         if (checkpoints / probe).exists():
             shutil.copytree(checkpoints / probe, folder / probe)
@@ -111,6 +111,14 @@ def _write(checkpoints: Path, folder: Path, meta: ShardMeta, min_change: float) 
         },
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _trained(
+    net: type[Net], checkpoints: Path, name: str, stage: str | None = None
+) -> Net:
+    """What a stage has made, in half precision."""
+    found = load_trained(net, checkpoints / name, name=name, stage=stage or name)
+    return found.half()
 
 
 def _last_row(path: Path) -> dict[str, str]:

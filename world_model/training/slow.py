@@ -12,11 +12,7 @@ from rich.progress import track
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.sampler import sample_future
 from world_model.training.action_codes import ActionCodes
-from world_model.training.clips import (
-    ClipMix,
-    TrainingBatch,
-    sample_batch,
-)
+from world_model.training.clips import ClipMix, TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes, joined, split
 from world_model.training.loop import TrainingLoop
 from world_model.training.progress import Log
