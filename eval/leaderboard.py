@@ -270,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("promote", help="copy complete records into results/")
     add.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIRECTORY")
     add.add_argument("--min-episodes", type=int, default=MIN_EPISODES)
+    add.add_argument("--first", type=int, help="only the first so many episodes")
     add.add_argument("--replace", action="store_true", help="replace older rows")
     commands.add_parser("build", help="compute results/leaderboard.csv")
     commands.add_parser("show", help="print results/leaderboard.csv")
@@ -296,7 +297,14 @@ def _promote(run: Path, arguments: argparse.Namespace) -> Path:
     if suite_of(run):
         return promote_suite(run, results, replace=replace)
     least = arguments.min_episodes
-    return promote(run, results, min_episodes=least, replace=replace)
+    with tempfile.TemporaryDirectory() as name:
+        if arguments.first is not None:
+            run = (
+                RunRecord(run)
+                .copy_first(arguments.first, Path(name) / run.name)
+                .directory
+            )
+        return promote(run, results, min_episodes=least, replace=replace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -149,6 +149,38 @@ class RunRecord:
         done = set(self.done_seeds())
         return tuple(seed for seed in self.run()["seeds"] if seed not in done)
 
+    def copy_first(self, count: int, directory: Path) -> RunRecord:
+        """The record that a run of only the first `count` seeds would have left.
+
+        Episodes do not depend on how many there are. Distances between sets of videos
+        do: they are left behind.
+
+        Args:
+            count: How many seeds, in the run's order.
+            directory: Where to put it; empty or not there.
+
+        Raises:
+            ValueError: If the run has fewer seeds.
+        """
+        run = self.run()
+        if not 0 < count <= len(run["seeds"]):
+            raise ValueError(
+                f"`first` must lie between 1 and the run's {len(run['seeds'])} "
+                f"episodes, got {count} for {self.directory}."
+            )
+        command = f"{run['provenance']['command']} # its first {count} episodes"
+        run["seeds"] = run["seeds"][:count]
+        run["provenance"] = {**run["provenance"], "command": command}
+        write_text(directory / RUN_FILE, json.dumps(run, indent=2) + "\n")
+        kept = (row for row in self.rows() if row["seed"] in run["seeds"])
+        lines = [
+            _format_row(row | {"seed": int(row["seed"] or 0)}, self.columns)
+            for row in kept
+        ]
+        text = ",".join(self.columns) + "\n" + "".join(lines)
+        write_text(directory / EPISODES_FILE, text)
+        return RunRecord(directory)
+
     def _whole_lines(self) -> bytes:
         """The file without a last line that was torn by a kill."""
         if not self.episodes_path.exists():
