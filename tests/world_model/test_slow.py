@@ -64,10 +64,10 @@ def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch):
     unbroken = train(tmp_path / "a").state_dict()
     step, count = TrainingLoop.step, iter(range(100))
 
-    def killed(loop, batch):
+    def killed(loop, *batch):
         if next(count) == 3:
             raise KeyboardInterrupt
-        return step(loop, batch)
+        return step(loop, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingLoop, "step", killed)
@@ -151,8 +151,8 @@ def test_goals_that_are_not_rehearsed_are_forgotten(tmp_path, monkeypatch, goal)
     denoiser, codes = parts()
     denoiser.register_to_config(told_goals=True)
     monkeypatch.setattr(slow, "evaluate", lambda *arguments: {})
-    monkeypatch.setattr(slow, "_batch", lambda *arguments: None)
-    monkeypatch.setattr(TrainingLoop, "step", lambda loop, batch: 0.0)
+    monkeypatch.setattr(slow, "_batch", lambda *arguments: (None, {}))
+    monkeypatch.setattr(TrainingLoop, "step", lambda loop, *batch: 0.0)
     config = replace(CONFIG, mix=replace(CONFIG.mix, goal=goal))
     trained = train_slow(denoiser, episodes(), codes, tmp_path, config)
     assert trained.config["told_goals"] == (goal > 0)

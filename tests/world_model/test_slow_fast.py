@@ -277,6 +277,9 @@ def test_impossible_values_are_refused():
     rule = "`evaluate_every` must be a multiple of `shard_steps`=4 .* got 250"
     with pytest.raises(ValueError, match=rule):
         SlowFastConfig(stored=False, shard_steps=4)
+    rule = "`checkpoint_every` must be a multiple of `shard_steps`=5 .* got 7"
+    with pytest.raises(ValueError, match=rule):
+        SlowFastConfig(stored=False, checkpoint_every=7)
 
 
 def anchor(network):

@@ -1,22 +1,52 @@
-"""`TrainingLoop`: one optimiser step at a time, with checkpoints and an average."""
+"""`TrainingLoop`: optimiser steps with checkpoints, validations and an average."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
+from rich.progress import track
 from torch import Tensor
 
 from world_model import precision
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
 from world_model.training.clips import TrainingBatch
+from world_model.training.progress import Log
+
+Batch = tuple[TrainingBatch, Mapping[str, Tensor]]
+"""Clips and the frozen fast weights they are read with; empty for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Hyper-parameters of every training of a denoiser.
+
+    Attributes:
+        num_steps: Optimiser steps; the length of the cosine schedule.
+        learning_rate: Peak rate of AdamW.
+        warmup: Steps of linear warm-up before the cosine.
+        ema_decay: Decay of the exponential moving average that is shipped.
+        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
+        evaluate_every: Steps between validations.
+        checkpoint_every: Steps between checkpoints (optimiser included); None: one
+            after each validation.
+    """
+
+    num_steps: int
+    learning_rate: float
+    warmup: int
+    ema_decay: float
+    mixed_precision: str | None = None
+    evaluate_every: int
+    checkpoint_every: int | None = None
 
 
 class TrainingLoop:
@@ -24,51 +54,77 @@ class TrainingLoop:
 
     Args:
         denoiser: The network.
-        output: Folder of checkpoints.
-        num_steps: Length of the cosine schedule.
-        learning_rate: Peak rate of AdamW.
-        warmup: Steps of linear warm-up.
-        ema_decay: Decay of the moving average.
-        mixed_precision: See `world_model.precision.mixed_precision`.
+        output: Folder of checkpoints and of the averaged weights.
+        config: Hyper-parameters.
     """
 
     def __init__(
-        self,
-        denoiser: VideoDenoiser,
-        output: Path,
-        *,
-        num_steps: int,
-        learning_rate: float,
-        warmup: int,
-        ema_decay: float,
-        mixed_precision: str | None,
+        self, denoiser: VideoDenoiser, output: Path, config: LoopConfig
     ) -> None:
         self.output = output
-        self._learning_rate = learning_rate
+        self._config = config
         self._accelerator = Accelerator(
-            mixed_precision=precision.mixed_precision(mixed_precision)
+            mixed_precision=precision.mixed_precision(config.mixed_precision)
         )
         optimizer = torch.optim.AdamW(
-            denoiser.parameters(), lr=learning_rate, weight_decay=0.01
+            denoiser.parameters(), lr=config.learning_rate, weight_decay=0.01
         )
-        schedule = get_cosine_schedule_with_warmup(optimizer, warmup, num_steps)
+        schedule = get_cosine_schedule_with_warmup(
+            optimizer, config.warmup, config.num_steps
+        )
         self.network, self._optimizer, self._schedule = self._accelerator.prepare(
             denoiser, optimizer, schedule
         )
         self._ema = EMAModel(
             self.network.parameters(),
-            decay=ema_decay,
+            decay=config.ema_decay,
             use_ema_warmup=True,
             power=0.75,
         )
         self._accelerator.register_for_checkpointing(self._ema)
 
-    def step(
-        self, batch: TrainingBatch, adapter: dict[str, Tensor] | None = None
-    ) -> float:
-        """One optimiser step, with frozen fast weights if given; returns the loss."""
+    def run(
+        self,
+        batch: Callable[[int], Batch],
+        judge: Callable[[VideoDenoiser], Mapping[str, float]],
+        *,
+        log: str,
+        label: str,
+    ) -> VideoDenoiser:
+        """Trains from the newest checkpoint to the end.
+
+        Args:
+            batch: What a step trains on; follows from the step alone.
+            judge: Scores of the averaged network, for the log.
+            log: Name of the table in `output` that each validation adds a row to.
+            label: Of the progress bar.
+
+        Returns:
+            The network with its average as weights, also in `output`/denoiser.
+
+        Raises:
+            ValueError: If the checkpoint was made with another learning rate.
+        """
+        first, config = self.resume(), self._config
+        table = Log(self.output / log, after=first)
+        saved_every = config.checkpoint_every or config.evaluate_every
+        for step in track(range(first, config.num_steps), label):
+            loss = self.step(*batch(step))
+            done = step + 1
+            if done % config.evaluate_every == 0 or done == config.num_steps:
+                with self.averaged() as network:
+                    scores = judge(network)
+                    network.save_pretrained(self.output / "denoiser")
+                table.write(step=done, loss=loss, **scores)
+            # Last: a checkpoint says that all before it has been written.
+            if done % saved_every == 0 or done == config.num_steps:
+                self.save(done)
+        return self.finish()
+
+    def step(self, batch: TrainingBatch, adapter: Mapping[str, Tensor]) -> float:
+        """One optimiser step with frozen fast weights; returns the loss."""
         device = self._accelerator.device
-        fast = {name: x.to(device) for name, x in (adapter or {}).items()}
+        fast = {name: x.to(device) for name, x in adapter.items()}
         with self._accelerator.autocast(), adapters.using(self.network, fast):
             loss = weighted_loss(self.network, batch, self._accelerator.device)
         self._accelerator.backward(loss)
@@ -114,10 +170,10 @@ class TrainingLoop:
         # accelerate reads them onto the CPU.
         self._ema.to(self._accelerator.device)
         (rate,) = self._schedule.scheduler.base_lrs
-        if rate != self._learning_rate:
+        if rate != self._config.learning_rate:
             raise ValueError(
                 f"`learning_rate` must be that of {found[-1]}, {rate}, got "
-                f"{self._learning_rate}: name it, or choose another output=."
+                f"{self._config.learning_rate}: name it, or choose another output=."
             )
         return int(found[-1].name.split("-")[1])
 

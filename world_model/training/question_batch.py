@@ -11,14 +11,15 @@ from torch import Tensor
 from world_model.diffusion.denoiser import Clip, add_noise
 from world_model.errors import unknown_name
 from world_model.training.clips import ClipMix, TrainingBatch
+from world_model.training.loop import LoopConfig
 from world_model.training.queries import NUM_PAST, Queries
 
 READINGS = ("memory", "none", "shuffled", "wrong_episode")
 
 
-@dataclass(frozen=True)
-class SlowFastConfig:
-    """Hyper-parameters.
+@dataclass(frozen=True, kw_only=True)
+class SlowFastConfig(LoopConfig):
+    """Hyper-parameters of the outer loop, beside those of every loop.
 
     Attributes:
         reading: What the outer loop reads: the "memory"; or a control on the same
@@ -32,13 +33,8 @@ class SlowFastConfig:
         stored: Snapshots of a round are stored first, as in the paper. Else every
             shard is made when it is needed, used `shard_steps` times and dropped.
         shard_steps: Steps on one shard before the next, without stored snapshots.
-        num_steps: Optimiser steps of all rounds.
         batch_size: Clips per step.
         groups: Episodes' fast weights per step, for memories that write weights.
-        learning_rate: Peak rate of AdamW.
-        warmup: Steps of linear warm-up before the cosine.
-        ema_decay: Decay of the moving average that is shipped.
-        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
         rehearsal: Share of steps on ordinary clips of slow learning.
         dropped: Share of questions that meet no memory.
         wrong: Share of questions that meet a wrong episode's.
@@ -46,7 +42,6 @@ class SlowFastConfig:
             recalled frame, as the sampler does, and not from the noised truth.
         strengths: Range of noise levels of such starts.
         held_out: Share of episodes kept for validation.
-        evaluate_every: Steps between validations and checkpoints.
         text_noise: Standard deviation of noise on phrase embeddings.
         seed: Seeds everything.
         mix: Kinds of rehearsed clips.
@@ -61,19 +56,18 @@ class SlowFastConfig:
     stored: bool = True
     shard_steps: int = 5
     num_steps: int = 1000
-    batch_size: int = 96
-    groups: int = 8
     learning_rate: float = 3e-4
     warmup: int = 50
     ema_decay: float = 0.998
-    mixed_precision: str | None = None
+    evaluate_every: int = 250
+    batch_size: int = 96
+    groups: int = 8
     rehearsal: float = 0.4
     dropped: float = 0.15
     wrong: float = 0.1
     from_recalled: float = 0.5
     strengths: tuple[float, float] = (0.1, 0.6)
     held_out: float = 0.03
-    evaluate_every: int = 250
     text_noise: float = 0.2
     seed: int = 0
     mix: ClipMix = field(default_factory=ClipMix)
@@ -81,12 +75,12 @@ class SlowFastConfig:
     def __post_init__(self) -> None:
         if self.reading not in READINGS:
             raise unknown_name("reading", self.reading, READINGS)
-        if not self.stored and self.evaluate_every % self.shard_steps:
+        saved = "checkpoint_every" if self.checkpoint_every else "evaluate_every"
+        if not self.stored and getattr(self, saved) % self.shard_steps:
             raise ValueError(
-                "`evaluate_every` must be a multiple of `shard_steps`="
-                f"{self.shard_steps} without stored snapshots, got "
-                f"{self.evaluate_every}: a training that goes on from its checkpoint "
-                "would ask a shard again."
+                f"`{saved}` must be a multiple of `shard_steps`={self.shard_steps} "
+                f"without stored snapshots, got {getattr(self, saved)}: a training "
+                "that goes on from its checkpoint would ask a shard again."
             )
         if self.batch_size % self.groups:
             raise ValueError(

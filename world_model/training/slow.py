@@ -7,31 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.sampler import sample_future
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import ClipMix, TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes, joined, split
-from world_model.training.loop import TrainingLoop
-from world_model.training.progress import Log
+from world_model.training.loop import Batch, LoopConfig, TrainingLoop
 
 
-@dataclass(frozen=True)
-class SlowConfig:
-    """Hyper-parameters of slow learning.
+@dataclass(frozen=True, kw_only=True)
+class SlowConfig(LoopConfig):
+    """Hyper-parameters of slow learning, beside those of the loop.
 
     Attributes:
-        num_steps: Optimiser steps.
         batch_size: Clips per step.
-        learning_rate: Peak rate of AdamW.
-        warmup: Steps of linear warm-up before the cosine.
-        ema_decay: Decay of the exponential moving average that is shipped.
         seed: Seeds batches and noise; with it a resumed run repeats an unbroken one.
-        mixed_precision: "no", "bf16", or None: bf16 where the hardware has it.
-        checkpoint_every: Steps between checkpoints (optimiser included).
-        evaluate_every: Steps between validations.
         held_out: Share of episodes kept for validation.
         text_noise: Standard deviation of noise on phrase embeddings.
         mirror: Also train on what a mirror shows of every episode.
@@ -40,14 +31,12 @@ class SlowConfig:
     """
 
     num_steps: int = 8000
-    batch_size: int = 64
     learning_rate: float = 1e-3
     warmup: int = 300
     ema_decay: float = 0.999
-    seed: int = 0
-    mixed_precision: str | None = None
-    checkpoint_every: int = 500
     evaluate_every: int = 500
+    batch_size: int = 64
+    seed: int = 0
     held_out: float = 0.03
     text_noise: float = 0.2
     mirror: bool = False
@@ -90,32 +79,21 @@ def train_slow(
     denoiser.register_to_config(told_goals=bool(config.mix.goal))
     if config.compile:
         denoiser.backbone.compile_repeated_blocks()
-    names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
-    options = {name: getattr(config, name) for name in names}
-    loop = TrainingLoop(denoiser, output, **options)
-    first = loop.resume()
-    log = Log(output / "slow.csv", after=first)
-    for step in track(range(first, config.num_steps), "slow learning"):
-        loss = loop.step(_batch(train, codes, config, step))
-        done = step + 1
-        if done % config.evaluate_every == 0 or done == config.num_steps:
-            with loop.averaged() as network:
-                skills = evaluate(network, held_out, codes)
-                network.save_pretrained(output / "denoiser")
-            log.write(step=done, loss=loss, **skills)
-        # Last: a checkpoint says that all before it has been written.
-        if done % config.checkpoint_every == 0 or done == config.num_steps:
-            loop.save(done)
-    return loop.finish()
+    return TrainingLoop(denoiser, output, config).run(
+        lambda step: _batch(train, codes, config, step),
+        lambda network: evaluate(network, held_out, codes),
+        log="slow.csv",
+        label="slow learning",
+    )
 
 
 def _batch(
     train: LatentEpisodes, codes: ActionCodes, config: SlowConfig, step: int
-) -> TrainingBatch:
+) -> Batch:
     """The batch of one step, which follows from the seed and the step alone."""
     rng = np.random.default_rng([config.seed, 3, step])
     batch = sample_batch(train, config.mix, config.batch_size, rng)
-    return with_actions(batch, codes, rng, config.text_noise)
+    return with_actions(batch, codes, rng, config.text_noise), {}
 
 
 def with_actions(

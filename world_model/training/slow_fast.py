@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser
@@ -26,8 +25,7 @@ from world_model.diffusion.model import ADAPTED_LAYERS
 from world_model.fingerprint import digest_of
 from world_model.training.action_codes import ActionCodes
 from world_model.training.episodes import LatentEpisodes, split
-from world_model.training.loop import TrainingLoop
-from world_model.training.progress import Log
+from world_model.training.loop import Batch, TrainingLoop
 from world_model.training.queries import Queries
 from world_model.training.question_batch import SlowFastConfig, question_batch
 from world_model.training.slow import evaluate, with_actions
@@ -70,7 +68,6 @@ def train_slow_fast(
         )
     train, held_out = split(data, config.held_out)
     _check_wrong_episodes(config, len(train.actions))
-    names = ("num_steps", "learning_rate", "warmup", "ema_decay", "mixed_precision")
     folder = output / "snapshots"
     origin = {**origin, "slow_weights": digest_of(denoiser.state_dict())}
     source = Snapshots(make_memory, train, folder, config, origin=origin)
@@ -82,26 +79,18 @@ def train_slow_fast(
     )
     if judged.adapter:
         adapters.attach(denoiser, ADAPTED_LAYERS)
-    loop = TrainingLoop(
-        denoiser, output, **{name: getattr(config, name) for name in names}
-    )
-    first = loop.resume()
-    log = Log(output / "slow_fast.csv", after=first)
-    for step in track(range(first, config.num_steps), "slow-fast learning"):
+    loop = TrainingLoop(denoiser, output, config)
+
+    def batch(step: int) -> Batch:
         rng = np.random.default_rng([config.seed, 8, step])
-        batch, adapter = source.batch(step, loop.network, rng)
-        batch = with_actions(batch, codes, rng, config.text_noise)
-        loss = loop.step(batch, adapter)
-        done = step + 1
-        if done % config.evaluate_every == 0 or done == config.num_steps:
-            with loop.averaged() as network:
-                skills = evaluate(network, held_out, codes)
-                skills |= evaluate_memory(network, judged, codes, config)
-                network.save_pretrained(output / "denoiser")
-            log.write(step=done, loss=loss, **skills)
-            # Last: a checkpoint says that all before it has been written.
-            loop.save(done)
-    return loop.finish()
+        clips, adapter = source.batch(step, loop.network, rng)
+        return with_actions(clips, codes, rng, config.text_noise), adapter
+
+    def judge(network: VideoDenoiser) -> dict[str, float]:
+        skills = evaluate(network, held_out, codes)
+        return skills | evaluate_memory(network, judged, codes, config)
+
+    return loop.run(batch, judge, log="slow_fast.csv", label="slow-fast learning")
 
 
 def _check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:
