@@ -23,6 +23,7 @@ from world_model.frames import to_env, to_model
 from world_model.precision import mixed_precision
 from world_model.shards import read_shards
 from world_model.training.episodes import too_few
+from world_model.training.fit import seeded
 from world_model.training.latents import load_images, with_noise
 from world_model.training.progress import Log, save_grid
 
@@ -102,9 +103,10 @@ def train_correction(
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-        if step % 250 == 0 or step == config.num_steps - 1:
+        done = step + 1
+        if done % 250 == 0 or done == config.num_steps:
             psnr = evaluate(model, held_out, accelerator.device)
-            log.write(step=step, loss=loss.item(), psnr=psnr)
+            log.write(step=done, loss=loss.item(), psnr=psnr)
     shown = held_out[:: max(1, count // 16)][:16]
     held = to_model(shown).to(accelerator.device)
     with torch.no_grad():
@@ -116,8 +118,7 @@ def train_correction(
 
 def _uncorrected(model: FrameAutoencoder, seed: int) -> FrameAutoencoder:
     """The same projection with a correction that has learned nothing yet."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         fresh: FrameAutoencoder = FrameAutoencoder.from_config(model.config)
     fresh.load_state_dict(dict(model.named_buffers()), strict=False)
     return fresh

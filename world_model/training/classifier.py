@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,20 +16,17 @@ from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.shards import read_meta, read_shards, require_labels
 from world_model.training.action_codes import ActionCodes
 from world_model.training.episodes import LatentEpisodes, split
+from world_model.training.fit import FitConfig, fit, seeded
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
 
 
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """Hyper-parameters.
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(FitConfig):
+    """Hyper-parameters, beside those of every small net.
 
     Attributes:
-        num_steps: Optimiser steps.
-        batch_size: Latents per step.
-        learning_rate: Rate of AdamW.
-        latent_noise: Largest standard deviation of noise on real latents.
         imagined: Latents that the denoiser imagines, to learn from them how much to
             believe in what is blurred or invented; 0 for none.
         imagined_depth: Chunks imagined in a row.
@@ -38,23 +34,16 @@ class ClassifierConfig:
         sampling_steps: Euler steps of what is imagined, as in planning.
         full_size: Share of the image's pixels at which a target counts as fully
             visible.
-        held_out: Share of episodes kept for validation.
-        slow_held_out: That of slow learning, which has seen all others.
-        seed: Seeds weights and batches.
+        slow_held_out: Share of episodes that slow learning has not seen.
     """
 
-    num_steps: int = 3000
-    batch_size: int = 256
-    learning_rate: float = 1e-3
     latent_noise: float = 0.5
     imagined: int = 0
     imagined_depth: int = 3
     imagined_share: float = 0.5
     sampling_steps: int = 1
     full_size: float = 0.06
-    held_out: float = 0.05
     slow_held_out: float = 0.03
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,27 +83,23 @@ def train_classifier(
     meta = read_meta(data)
     require_labels(data, meta, "stage=classifier", ["visible", "found"])
     parts = _parts(autoencoder, data, config, denoiser)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with seeded(config.seed):
         model = GoalClassifier(
             objects=meta.objects,
             latent_channels=parts["real"].latents.shape[1],
             latent_size=parts["real"].latents.shape[-1],
         )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     rng = np.random.default_rng([config.seed, 4])
-    log = Log(output / "classifier.csv")
-    for step in track(range(config.num_steps), description="classifier"):
+
+    def loss() -> Tensor:
         batch = _batch(parts, config, rng)
         out = model(batch.latents)
-        loss = functional.binary_cross_entropy_with_logits(
+        return functional.binary_cross_entropy_with_logits(
             out[:, 0], batch.found.float()
         ) + functional.binary_cross_entropy_with_logits(out[:, 1], batch.visible)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if step % 500 == 0 or step == config.num_steps - 1:
-            log.write(step=step, loss=loss.item(), **_judged(model, parts))
+
+    log = Log(output / "classifier.csv")
+    fit(model, loss, lambda: _judged(model, parts), config, log, label="classifier")
     model.eval().save_pretrained(output / "classifier")
     return model
 

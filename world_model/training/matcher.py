@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,35 +21,27 @@ from world_model.phrase_space import Motion
 from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
 from world_model.shards import read_meta, require_labels
 from world_model.training.episodes import LatentEpisodes, split
+from world_model.training.fit import FitConfig, fit, seeded
 from world_model.training.latents import encode_dataset, has_mirror, with_noise
 from world_model.training.progress import Log
 
 
-@dataclass(frozen=True)
-class MatcherConfig:
-    """Hyper-parameters.
+@dataclass(frozen=True, kw_only=True)
+class MatcherConfig(FitConfig):
+    """Hyper-parameters, beside those of every small net.
 
     Attributes:
-        num_steps: Optimiser steps.
         batch_size: Episodes per step, every pair of views of each.
         learning_rate: Peak rate of AdamW, one cycle.
-        latent_noise: Largest standard deviation of noise on the latents.
         width: Channels.
         mirror: Also train on mirror images.
-        held_out: Share of episodes kept for validation.
-        evaluate_every: Steps between validations.
-        seed: Seeds weights and batches.
     """
 
-    num_steps: int = 3000
     batch_size: int = 12
     learning_rate: float = 2e-3
     latent_noise: float = 0.2
     width: int = 64
     mirror: bool | None = None
-    held_out: float = 0.05
-    evaluate_every: int = 500
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +84,7 @@ def train_matcher(
     if mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True, beside=True)
         sets.append(walks(split(mirrored, config.held_out)[0], meta.motions))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with seeded(config.seed):
         matcher = PlaceMatcher(
             motions=meta.motions,
             encoder=encoder_fingerprint(autoencoder),
@@ -131,26 +121,26 @@ def fit_matcher(
     log: Log,
 ) -> None:
     """Minimises cross-entropy over all pairs; writes held-out figures to `log`."""
-    optimizer = torch.optim.AdamW(matcher.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.num_steps, pct_start=0.05
-    )
     rng = np.random.default_rng([config.seed, 6])
-    for step in track(range(config.num_steps), description="place matcher"):
+
+    def loss() -> Tensor:
         data = sets[int(rng.integers(len(sets)))]
         rows = torch.from_numpy(rng.integers(len(data.views), size=config.batch_size))
         first, second = _noisy_views(data, rows, config, rng)
         poses = data.poses[rows]
         wanted = relations(poses, poses, matcher.config["motions"])
         logits = matcher(first, second)
-        loss = functional.cross_entropy(logits.flatten(0, 2), wanted.flatten())
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        done = step + 1
-        if done % config.evaluate_every == 0 or done == config.num_steps:
-            log.write(step=done, loss=loss.item(), **scores(matcher, held_out))
+        return functional.cross_entropy(logits.flatten(0, 2), wanted.flatten())
+
+    fit(
+        matcher,
+        loss,
+        lambda: scores(matcher, held_out),
+        config,
+        log,
+        label="place matcher",
+        one_cycle=0.05,
+    )
 
 
 def _noisy_views(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +19,7 @@ from world_model.shards import read_meta, read_shards, require_labels
 from world_model.text.phrases import goals_of
 from world_model.training.action_codes import ActionCodes
 from world_model.training.episodes import LatentEpisodes, split
+from world_model.training.fit import FitConfig, fit, seeded
 from world_model.training.imagined import imagine
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
@@ -28,35 +28,21 @@ MOVED = 0.02
 """An object that an action moved farther has been moved [m]."""
 
 
-@dataclass(frozen=True)
-class PositionProbeConfig:
-    """Hyper-parameters.
+@dataclass(frozen=True, kw_only=True)
+class PositionProbeConfig(FitConfig):
+    """Hyper-parameters, beside those of every small net.
 
     Attributes:
-        num_steps: Optimiser steps.
-        batch_size: Latents per step.
-        learning_rate: Rate of AdamW.
-        latent_noise: Largest standard deviation of noise on the latents.
         width: Channels.
         imagined: Held-out chunk ends that the denoiser imagines, to be judged.
         sampling_steps: Euler steps of these, as in planning.
-        held_out: Share of episodes kept for validation.
-        slow_held_out: That of slow learning, which has seen all others.
-        evaluate_every: Steps between validations.
-        seed: Seeds weights and batches.
+        slow_held_out: Share of episodes that slow learning has not seen.
     """
 
-    num_steps: int = 3000
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    latent_noise: float = 0.3
     width: int = 64
     imagined: int = 2000
     sampling_steps: int = 1
-    held_out: float = 0.05
     slow_held_out: float = 0.03
-    evaluate_every: int = 500
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,8 +93,7 @@ def train_position_probe(
         "real": real,
         "imagined": _imagined(episodes, labels, denoiser, codes, config),
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with seeded(config.seed):
         probe = PositionProbe(
             objects=meta.objects,
             goals=goal_places(goals_of(meta.phrases), episodes, *labels[::2]),
@@ -131,24 +116,26 @@ def fit_position_probe(
     log: Log,
 ) -> None:
     """Huber loss on where visible objects are, cross entropy on which are visible."""
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=config.learning_rate)
     rng = np.random.default_rng([config.seed, 6])
-    for step in track(range(config.num_steps), description="position probe"):
-        rows = torch.from_numpy(
-            rng.integers(len(train.latents), size=config.batch_size)
-        )
+
+    def loss() -> Tensor:
+        size = config.batch_size
+        rows = torch.from_numpy(rng.integers(len(train.latents), size=size))
         x = with_noise(train.latents[rows].float(), config.latent_noise, rng)
         seen = train.visible[rows]
         places, logits = probe(x)
-        loss = functional.smooth_l1_loss(
+        return functional.smooth_l1_loss(
             places[seen] / UNIT, train.positions[rows][seen] / UNIT, beta=0.1
         ) + functional.binary_cross_entropy_with_logits(logits, seen.float())
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        done = step + 1
-        if done % config.evaluate_every == 0 or done == config.num_steps:
-            log.write(step=done, loss=loss.item(), **errors(probe, judged))
+
+    fit(
+        probe,
+        loss,
+        lambda: errors(probe, judged),
+        config,
+        log,
+        label="position probe",
+    )
 
 
 def errors(probe: PositionProbe, judged: dict[str, Placed]) -> dict[str, float]:

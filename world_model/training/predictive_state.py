@@ -31,6 +31,7 @@ from world_model.predictive_state import (
 )
 from world_model.shards import ShardMeta, read_meta, read_shards
 from world_model.training.episodes import split
+from world_model.training.fit import seeded
 from world_model.training.latents import encode_dataset
 from world_model.training.progress import Log
 
@@ -247,8 +248,7 @@ def _make_net(
     options: dict[str, Any],
     config: PredictiveStateConfig,
 ) -> PredictiveStateNet:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with seeded(config.seed):
         return PredictiveStateNet(
             tests=list(tests),
             cells=list(tests.values()),

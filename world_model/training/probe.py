@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,35 +15,23 @@ from world_model.fingerprint import encoder_fingerprint
 from world_model.probe import ActionProbe
 from world_model.shards import read_meta, require_labels
 from world_model.training.episodes import LatentEpisodes, split
+from world_model.training.fit import FitConfig, fit, seeded
 from world_model.training.latents import encode_dataset, with_noise
 from world_model.training.progress import Log
 
 
-@dataclass(frozen=True)
-class ProbeConfig:
-    """Hyper-parameters.
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig(FitConfig):
+    """Hyper-parameters, beside those of every small net.
+
+    It never learns from imagined latents, whose faults it would learn to forgive.
 
     Attributes:
-        num_steps: Optimiser steps.
-        batch_size: Pairs per step.
-        learning_rate: Rate of AdamW.
-        latent_noise: Largest standard deviation of noise on the latents: imagined
-            ones are never exact. Never imagined ones themselves, whose faults the
-            probe would learn to forgive.
         width: Channels.
-        held_out: Share of episodes kept for validation.
-        evaluate_every: Steps between validations.
-        seed: Seeds weights and batches.
     """
 
     num_steps: int = 2000
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    latent_noise: float = 0.3
     width: int = 64
-    held_out: float = 0.05
-    evaluate_every: int = 500
-    seed: int = 0
 
 
 def train_probe(
@@ -59,8 +46,7 @@ def train_probe(
     require_labels(data, meta, "stage=probe", ["moved"])
     episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
     train, held_out = split(episodes, config.held_out)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+    with seeded(config.seed):
         probe = ActionProbe(
             phrases=meta.phrases,
             encoder=encoder_fingerprint(autoencoder),
@@ -96,18 +82,17 @@ def fit_probe(
 ) -> None:
     """Minimises cross-entropy; writes loss and held-out accuracy to `log`."""
     pairs, actions = train
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=config.learning_rate)
     rng = np.random.default_rng([config.seed, 5])
-    for step in track(range(config.num_steps), description="action probe"):
+
+    def loss() -> Tensor:
         rows = torch.from_numpy(rng.integers(len(pairs), size=config.batch_size))
         x = with_noise(pairs[rows].float(), config.latent_noise, rng)
-        loss = functional.cross_entropy(probe(x), actions[rows])
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        done = step + 1
-        if done % config.evaluate_every == 0 or done == config.num_steps:
-            log.write(step=done, loss=loss.item(), accuracy=accuracy(probe, *held_out))
+        return functional.cross_entropy(probe(x), actions[rows])
+
+    def judge() -> dict[str, float]:
+        return {"accuracy": accuracy(probe, *held_out)}
+
+    fit(probe, loss, judge, config, log, label="action probe")
 
 
 def accuracy(probe: ActionProbe, pairs: Tensor, actions: Tensor) -> float:
