@@ -14,8 +14,8 @@ import numpy as np
 from envs.api import Domain
 from envs.domains import make_domain
 from envs.splits import episode_rng
-from eval.record import write_text
 from eval.video.cuts import THRESHOLDS, calibrate_threshold
+from world_model.whole_file import write_text
 
 
 def tour_video(domain: Domain, seed: int) -> np.ndarray:

@@ -30,10 +30,11 @@ from eval.intervals import (  # noqa: E402
     wilson_interval,
 )
 from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
-from eval.record import RunRecord, write_text  # noqa: E402
+from eval.record import RunRecord  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
 from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
+from world_model.whole_file import write_text  # noqa: E402
 
 MARGIN = 0.60
 """By how much the simulator row must be ahead of each of them."""

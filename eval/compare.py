@@ -27,9 +27,10 @@ from scipy.stats import binomtest
 
 from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
 from eval.leaderboard import other_question
-from eval.record import RunRecord, write_text
+from eval.record import RunRecord
 from eval.row_name import row_name
 from world_model.errors import unknown_name
+from world_model.whole_file import write_text
 
 SUCCESS = "success"
 

@@ -29,11 +29,11 @@ from eval.record import (
     VIDEO_FILE,
     RunRecord,
     differences,
-    write_text,
 )
 from eval.row_name import is_image_given, marks, row_name, standing
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
 from eval.suite_results import promote_suite, suite_of, unreproducible
+from world_model.whole_file import write_text
 
 MIN_EPISODES = 100
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."

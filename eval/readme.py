@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from eval.record import write_text
 from eval.row_name import standing
 from eval.run_spec import PROJECT_ROOT
 from eval.table import HEADINGS, cells, read_leaderboard, title
+from world_model.whole_file import write_text
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"

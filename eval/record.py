@@ -19,7 +19,7 @@ from typing import Any
 
 from eval.metric import METRICS
 from eval.run_spec import RunSpec
-from world_model.whole_file import whole_file
+from world_model.whole_file import clear_errors, write_text
 
 RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
@@ -87,7 +87,7 @@ class RunRecord:
             OSError: If it cannot be written; the record is then as before.
         """
         line = _format_row(row, self.columns)
-        with _clear_errors(self.episodes_path), _locked(self.episodes_path) as file:
+        with clear_errors(self.episodes_path), _locked(self.episodes_path) as file:
             os.ftruncate(file, len(self._whole_lines()))
             if row["seed"] not in self.run()["seeds"]:
                 raise ValueError(
@@ -225,18 +225,6 @@ def require_same(directory: Path, here: Mapping[str, Any], run: Any) -> None:
         )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file that is seen either complete or not at all.
-
-    Raises:
-        OSError: With the rule and the remedy; nothing half-written is left.
-    """
-    with _clear_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(text.encode())
-
-
 def _format_row(row: Mapping[str, Any], columns: tuple[str, ...]) -> str:
     unknown = sorted(set(row) - set(columns))
     if unknown or isinstance(row.get("seed"), float | None):
@@ -280,19 +268,6 @@ def _locked(path: Path) -> Iterator[int]:
         yield file
     finally:
         os.close(file)  # also gives up the lock
-
-
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} must be writable, got: {error.strerror}. Free disk space or "
-            "choose another directory, then run the same command again: what is "
-            "finished is kept.",
-        ) from error
 
 
 def differences(here: Any, there: Any, name: str = "") -> list[str]:

@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 
 from eval.build import other_memory
 from eval.build_world_model import weights
-from eval.record import RUN_FILE, require_same, write_text
+from eval.record import RUN_FILE, require_same
 from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
 from world_model.plain import plain
+from world_model.whole_file import write_text
 
 
 def row_config(overrides: Sequence[str], row: str) -> DictConfig:

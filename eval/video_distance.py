@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.record import VIDEO_FILE, RunRecord, write_text
+from eval.record import VIDEO_FILE, RunRecord
 from eval.video.cached import CachedFeatures
 from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
 from eval.video.fvd import VideoDistance, compare
 from eval.video.lpips import MIN_SIZE
 from world_model.frames import to_model
+from world_model.whole_file import write_text
 
 NUM_FRAMES = 16
 """Frames of a clip: four chunks of four, which the shortest path of `rooms` has."""

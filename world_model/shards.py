@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from world_model.whole_file import write_whole
+from world_model.whole_file import write_text, write_whole
 
 Bounds = tuple[tuple[float, float], ...]
 """Least and largest value of every number of an action that is a vector."""
@@ -78,8 +78,7 @@ def _save_arrays(arrays: dict[str, np.ndarray], file: BinaryIO) -> None:
 
 def write_meta(folder: Path, meta: ShardMeta) -> None:
     """Stores `meta.json`."""
-    text = json.dumps(asdict(meta), indent=2).encode()
-    write_whole(folder / "meta.json", lambda f: f.write(text))
+    write_text(folder / "meta.json", json.dumps(asdict(meta), indent=2))
 
 
 def shard_path(folder: Path, index: int) -> Path:

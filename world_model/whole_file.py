@@ -37,13 +37,33 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Calls `write(file)` on a temporary file and renames it: whole or absent.
 
     Raises:
-        OSError: If the disk refuses; like after any other failure, nothing is left.
+        OSError: With the rule and the remedy; nothing half-written is left.
     """
-    try:
+    with clear_errors(path), whole_file(path) as file:
+        write(file)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file, and its folder, that is seen either complete or not at all.
+
+    Raises:
+        OSError: With the rule and the remedy; nothing half-written is left.
+    """
+    with clear_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            write(file)
+            file.write(text.encode())
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """What a disk refuses inside says which file it was, and what to do."""
+    try:
+        yield
     except OSError as error:
         raise OSError(
-            f"Could not write {path} ({error.strerror or error}): nothing was left "
-            "behind; free space or choose another folder."
+            error.errno,
+            f"{path} must be writable, got: {error.strerror or error}. Free disk space "
+            "or choose another folder, then run the same command again: what is "
+            "finished is kept.",
         ) from error

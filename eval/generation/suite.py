@@ -19,7 +19,6 @@ from eval.generation.generate import Generated, generate, generating_model
 from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
-from eval.record import write_text
 from eval.run_spec import config_digest, slug
 from eval.suite_run import (
     batches,
@@ -29,7 +28,7 @@ from eval.suite_run import (
     row_config,
 )
 from eval.video_file import side_by_side, write_mp4
-from world_model.whole_file import whole_file
+from world_model.whole_file import whole_file, write_text
 
 TABLE = "generate.csv"
 

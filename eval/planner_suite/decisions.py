@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from eval.evaluate import Episode
-from eval.record import write_text
+from world_model.whole_file import write_text
 
 COLUMNS = ("seed", "decision", "calls", "seconds", "predicted", "success")
 

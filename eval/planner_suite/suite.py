@@ -28,9 +28,9 @@ from eval.planner_suite.budget import CALLS, SECONDS, Budget, NoPlanError
 from eval.planner_suite.grid import Grid, Row
 from eval.planner_suite.sizes import SIZES
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
-from eval.record import write_text
 from eval.suite_run import batches, open_folder
 from eval.tours import TourCache
+from world_model.whole_file import write_text
 
 TABLE = "planners.csv"
 Failures = dict[Row, str]

@@ -32,7 +32,6 @@ from eval.quality.open_loop import (
 from eval.quality.pictures import write_filmstrip, write_grid
 from eval.quality.positions import position_figures
 from eval.quality.walks import Walks, WalkSpec, check_domain, load_walks
-from eval.record import write_text
 from eval.run_spec import (
     PROTOCOL_VERSION,
     code_name,
@@ -49,6 +48,7 @@ from world_model.plain import plain
 from world_model.position_probe import PositionProbe, load_position_probe
 from world_model.probe import ActionProbe, load_probe
 from world_model.text.phrases import vocabulary_of
+from world_model.whole_file import write_text
 
 _COUNTS = ("episodes", "actions", "batch_size", "min_pixels")
 

@@ -39,7 +39,6 @@ from eval.recall.summary import (
     summarise,
 )
 from eval.recall.table import print_recall
-from eval.record import write_text
 from eval.suite_run import (
     batches,
     check_rows_say,
@@ -53,6 +52,7 @@ from world_model.api import generators
 from world_model.core import Context
 from world_model.errors import unknown_name
 from world_model.frames import to_model
+from world_model.whole_file import write_text
 
 TOGETHER = 8
 """Questions of an episode that are imagined in one batch."""

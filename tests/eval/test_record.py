@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.record import COLUMNS, RunRecord, write_text
+from eval.record import COLUMNS, RunRecord
 from eval.run_spec import RunSpec
+from world_model.whole_file import write_text
 
 SPEC = RunSpec(
     config={"planner": {"horizon": 4}},

@@ -35,7 +35,7 @@ from world_model.pretrained import read_net
 from world_model.shards import Bounds, ShardMeta
 from world_model.text.phrase_code import PhraseCode
 from world_model.vector_code import VectorCode
-from world_model.whole_file import write_whole
+from world_model.whole_file import write_text
 
 ADAPTED_LAYERS = (
     "attn1.to_q",
@@ -267,9 +267,9 @@ class VideoDiffusionWorldModel(WorldModel):
         folder = Path(folder)
         self.autoencoder.save_pretrained(folder / "autoencoder")
         self.denoiser.save_pretrained(folder / "denoiser")
-        text = json.dumps(vars(self.config), indent=2).encode()
+        text = json.dumps(vars(self.config), indent=2)
         # Last: a folder without it is no world model, whatever else it holds.
-        write_whole(folder / "world_model.json", lambda f: f.write(text))
+        write_text(folder / "world_model.json", text)
 
     @classmethod
     def from_pretrained(

@@ -10,7 +10,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from world_model.whole_file import write_whole
+from world_model.whole_file import write_text
 
 
 class Log:
@@ -58,7 +58,7 @@ def _cut(path: Path, after: int) -> list[str]:
     if len(kept) < len(rows):
         text = io.StringIO(newline="")
         csv.writer(text).writerows([columns, *kept])
-        write_whole(path, lambda file: file.write(text.getvalue().encode()))
+        write_text(path, text.getvalue())
     return columns
 
 

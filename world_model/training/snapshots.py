@@ -17,7 +17,7 @@ from world_model.training.clips import TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes
 from world_model.training.queries import Queries, ask
 from world_model.training.question_batch import SlowFastConfig, question_batch
-from world_model.whole_file import write_whole
+from world_model.whole_file import write_text, write_whole
 
 MakeMemory = Callable[[VideoDenoiser], Memory]
 _WRITTEN_BY = ("seed", "parallel", "snapshots", "per_snapshot", "held_out")
@@ -138,8 +138,7 @@ class Snapshots:
         text = json.dumps({**origin, **values}, indent=1, sort_keys=True) + "\n"
         path = self._folder / "origin.json"
         if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, lambda file: file.write(text.encode()))
+            write_text(path, text)
         made, found = json.loads(text), json.loads(path.read_text())
         other = [key for key in {**found, **made} if found.get(key) != made.get(key)]
         if other:
