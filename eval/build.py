@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def check(cfg: DictConfig) -> None:
     """
     from envs.tasks import GOALS
 
-    at_least(1, episodes=cfg.episodes, num_envs=cfg.num_envs)
+    at_least(1, episodes=cfg.episodes, num_envs=cfg.num_envs, workers=cfg.workers)
     at_least(0, first_seed=cfg.first_seed)
     if cfg.split not in ("val", "test"):
         raise ValueError(
@@ -84,6 +85,11 @@ def check(cfg: DictConfig) -> None:
         )
     if cfg.goal not in GOALS:
         raise unknown_name("goal", cfg.goal, GOALS)
+    if cfg.workers > 1 and cfg.suite != "tasks":
+        raise ValueError(
+            f"`workers` above 1 share the episodes of suite=tasks, got {cfg.workers} "
+            f"with suite={cfg.suite}: leave the option away."
+        )
     _check_groups(cfg)
     check_limit(cfg)
     if cfg.goal == "given_image" and not reads_image(cfg):
@@ -101,16 +107,22 @@ def check(cfg: DictConfig) -> None:
         )
 
 
-def use_threads(threads: int | None) -> None:
+def use_threads(threads: int | None, workers: int = 1) -> None:
     """Lets torch use so many threads, or as many as it chooses.
+
+    Args:
+        threads: Of each process; None lets several share the cores evenly.
+        workers: Processes.
 
     Raises:
         ValueError: If there would be none.
     """
     import torch
 
-    if threads is None:
+    if threads is None and workers == 1:
         return
+    if threads is None:
+        threads = max(1, (os.cpu_count() or 1) // workers)
     if threads < 1:
         raise ValueError(f"`threads` must be at least 1 or null, got {threads}.")
     torch.set_num_threads(threads)

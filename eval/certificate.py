@@ -179,7 +179,7 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     from eval.build import use_threads
     from eval.session import Session
 
-    use_threads(cfg.threads)
+    use_threads(cfg.threads, cfg.workers)
     domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     task = find_task(cfg.task.kind)
     runs = {name: [f"planner={name}", "memory=none"] for name in task.floors}
@@ -210,7 +210,7 @@ def _common_overrides(cfg: DictConfig) -> list[str]:
     """The options of `eval.run` that all rows share."""
     from eval.build import check
 
-    names = ("split", "episodes", "first_seed", "num_envs", "outputs")
+    names = ("split", "episodes", "first_seed", "num_envs", "workers", "outputs")
     options = [f"{name}={cfg[name]}" for name in names]
     same = [f"task={cfg.task.name}", "paired=null", "video=false"]
     check(hydra.compose("eval", [*same, "memory=none", *options]))

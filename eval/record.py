@@ -152,8 +152,8 @@ class RunRecord:
     def copy_first(self, count: int, directory: Path) -> RunRecord:
         """The record that a run of only the first `count` seeds would have left.
 
-        Episodes do not depend on how many there are. Distances between sets of videos
-        do: they are left behind.
+        Up to rounding, where they cut a batch that ran in lockstep. Distances between
+        sets of videos are of all of them, and left behind.
 
         Args:
             count: How many seeds, in the run's order.

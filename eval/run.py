@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> None:
         if cfg.suite not in suites:
             raise unknown_name("suite", cfg.suite, suites)
         check(cfg)
-        use_threads(cfg.threads)
+        use_threads(cfg.threads, cfg.workers)
         suites[cfg.suite](cfg, overrides)
     except USER_ERRORS as error:
         _stop(f"error: {one_line(error)}")

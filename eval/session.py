@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig
+from rich.progress import Progress
 
-from envs.task_env import TaskEnv
-from eval.build import Parts, build
 from eval.build_world_model import weights
-from eval.decision_limit import decision_limit
-from eval.evaluate import Episode, run_episodes
-from eval.image_scores import recall_scores
-from eval.imagine import Imagined, imagine_paths
-from eval.make_part import naming
-from eval.record import RunRecord
+from eval.episode_runner import EpisodeRunner
+from eval.record import Row, RunRecord
 from eval.run_spec import RunSpec, code_name, provenance
 from eval.suite_run import batches
-from eval.tours import TourCache
-from planners.mpc import MPCPolicy
+from eval.workers import run_in_workers
 from world_model.plain import plain
 
 # Keys that say where results go or belong to other suites.
 _BESIDE = (
     "suite",
     "outputs",
+    "workers",
     "video",
     "paired",
     "frames",
@@ -50,36 +44,20 @@ class Session:
 
     def __init__(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
         self.cfg = cfg
-        self.parts: Parts = build(cfg)
+        self._runner = EpisodeRunner(cfg)
+        self.parts = self._runner.parts
         self.record = self._open_record(overrides)
-        # Now: the code may be edited while this runs.
-        self._tours = TourCache.of(cfg, self.parts.device)
 
     def run(self) -> None:
         """Runs the remaining seeds in batches of `num_envs`."""
-        from rich.progress import Progress, TaskID
-
-        batches = self._remaining_batches()
-        if not batches:
+        remaining = self._remaining_batches()
+        if not remaining:
             return
-        envs = [self.parts.make_env() for _ in range(max(map(len, batches)))]
-        name = f"{self.cfg.task.name} {self.cfg.planner.name} {self.cfg.memory.name}"
-        try:
-            with Progress() as progress:
-                for seeds in batches:
-                    task = progress.add_task(
-                        f"{name}, seeds {seeds[0]}-{seeds[-1]}", total=None
-                    )
-
-                    def advance(task: TaskID = task) -> None:
-                        progress.advance(task)
-
-                    episodes = self._run_batch(envs[: len(seeds)], seeds, advance)
-                    progress.update(task, total=1, completed=1)
-                    self._append(episodes)
-        finally:
-            for env in envs:
-                env.close()
+        with Progress() as progress:
+            together = min(self.cfg.workers, len(remaining)) > 1
+            run = self._run_together if together else self._run_here
+            for rows in run(remaining, progress):
+                self._append(rows)
 
     def _remaining_batches(self) -> list[list[int]]:
         """Batches with unrecorded seeds, always cut at the same places.
@@ -91,55 +69,40 @@ class Session:
         cut = batches(cfg.first_seed, cfg.episodes, cfg.num_envs)
         return [batch for batch in cut if missing & set(batch)]
 
-    def _append(self, episodes: list[Episode]) -> None:
+    def _run_here(
+        self, remaining: list[list[int]], progress: Progress
+    ) -> Iterator[list[Row]]:
+        """One batch after the other; the bar moves with every step."""
+        runner, folder = self._runner, self.record.directory
+        try:
+            for seeds in remaining:
+                name = f"{self._name}, seeds {seeds[0]}-{seeds[-1]}"
+                task = progress.add_task(name, total=None)
+                yield runner.run(seeds, folder, partial(progress.advance, task))
+                progress.update(task, total=1, completed=1)
+        finally:
+            runner.close()
+
+    def _run_together(
+        self, remaining: list[list[int]], progress: Progress
+    ) -> Iterator[list[Row]]:
+        """Batches of several processes; the bar moves with each that is done."""
+        name = f"{self._name}, {self.cfg.workers} workers"
+        task = progress.add_task(name, total=sum(map(len, remaining)))
+        for rows in run_in_workers(self._runner, remaining, self.record.directory):
+            yield rows
+            progress.advance(task, len(rows))
+
+    @property
+    def _name(self) -> str:
+        cfg = self.cfg
+        return f"{cfg.task.name} {cfg.planner.name} {cfg.memory.name}"
+
+    def _append(self, rows: list[Row]) -> None:
         missing = set(self.record.remaining_seeds())
-        for episode in episodes:
-            if episode.seed in missing:
-                self.record.append(episode.row() | self._measure(episode))
-
-    def _measure(self, episode: Episode) -> dict[str, float | None]:
-        """The columns of the run's own metrics."""
-        values = {}
-        for metric in self.parts.metrics:
-            with naming("metric", self.cfg.metric[metric.name], name=metric.name):
-                values[metric.name] = metric.measure(episode)
-                metric.check(values[metric.name])
-        return values
-
-    def _run_batch(
-        self,
-        envs: list[TaskEnv],
-        seeds: list[int],
-        on_step: Callable[[], None],
-    ) -> list[Episode]:
-        parts = self.parts
-        model, memory = parts.world_model, parts.memory
-
-        def on_test(episodes: list[Episode]) -> None:
-            if isinstance(parts.policy, MPCPolicy):
-                self._imagine(parts.policy, envs, episodes)
-
-        return run_episodes(
-            parts.policy,
-            envs,
-            seeds,
-            num_calls=lambda: model.num_calls if model else 0,
-            memory_bytes=lambda: memory.num_bytes if memory else 0,
-            on_step=on_step,
-            on_test=on_test,
-            watch=self._tours.watch,
-            limit=partial(decision_limit, self.cfg),
-        )
-
-    def _imagine(
-        self, policy: MPCPolicy, envs: list[TaskEnv], episodes: list[Episode]
-    ) -> None:
-        """Scores the shortest path imagined open loop, and keeps it for videos."""
-        paths = imagine_paths(policy, envs, [e.seed for e in episodes])
-        for episode, path in zip(episodes, paths, strict=True):
-            episode.recall = recall_scores(path, self.cfg.task.domain)
-            if self.cfg.video:
-                save_imagined(self.record.directory, episode, path)
+        for row in rows:
+            if row["seed"] in missing:
+                self.record.append(row)
 
     def _open_record(self, overrides: Sequence[str]) -> RunRecord:
         """The record of this run, new or continued."""
@@ -171,16 +134,3 @@ class Session:
 def deciding(cfg: DictConfig) -> dict[str, Any]:
     """The part of a configuration that decides how episodes of tasks come out."""
     return {k: v for k, v in plain(cfg).items() if k not in _BESIDE}
-
-
-def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:
-    """Keeps an imagined path, losslessly, as imagined-<seed>.npz."""
-    np.savez_compressed(
-        folder / f"imagined-{episode.seed}.npz",
-        real=path.real,
-        imagined=path.imagined,
-        real_chunk_ends=path.real_chunk_ends,
-        key_frames=path.key_frames,
-        actions=path.actions,
-        instruction=episode.instruction,
-    )

@@ -55,6 +55,7 @@ class TourCache:
                 {"memory": plain(cfg.memory), "world_model": plain(cfg.world_model)}
             ),
             "threads": torch.get_num_threads(),
+            "alone": cfg.workers == 1,  # else its seconds are not those of a machine
             "device": device,
         }
         return cls(Path(cfg.outputs) / ".tours", identity)

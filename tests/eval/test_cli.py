@@ -71,6 +71,30 @@ def test_the_main_command_leaves_two_records_and_a_video(finished):
         assert str(path.relative_to(folder)) in done.stdout.replace("\n", "")
 
 
+def test_two_workers_find_what_one_process_finds(finished, scroll_weights, tmp_path):
+    weights = f"world_model.weights={scroll_weights}"
+    words = ["-m", "eval.run", *SMALL, weights, "workers=2"]
+    done = shell(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = sorted(rows(tmp_path / "outputs"), key=lambda row: row["seed"])
+    assert found == rows(finished[1] / "outputs")
+    one, both = (
+        next(folder.glob("outputs/*-temp_lora-*")) for folder in (finished[1], tmp_path)
+    )
+    assert one.name == both.name  # one record: it may be continued with the other
+    assert (both / "imagined-1.npz").exists()
+    # Processes that share a machine slow each other: no seconds.
+    assert not any(RunRecord(both).rows()[0][name] for name in TIMES)
+    assert all(RunRecord(one).rows()[0][name] for name in TIMES)
+
+
+def test_workers_share_episodes_of_tasks_only(run):
+    error = run("suite=recall", "workers=2")
+    rule = "`workers` above 1 share the episodes of suite=tasks, got 2 with suite="
+    assert error == f"error: {rule}recall: leave the option away."
+    assert run("workers=0").startswith("error: `workers` must be at least 1, got 0")
+
+
 def test_several_memories_stand_side_by_side(run, scroll_weights, tmp_path, capsys):
     arguments = ["task=scroll_find_seen", "memory=retrieval", "episodes=1"]
     # The run's own memory, too, for it has another option there.

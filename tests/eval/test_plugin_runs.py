@@ -56,6 +56,12 @@ def test_a_run_names_the_broken_planner(install, run, fault, top, problem):
     assert error.endswith(remedy)
 
 
+def test_a_worker_names_the_broken_planner(install, run):
+    name = install("planner", fault="1 / 0")
+    error = run(f"planner={name}", "episodes=2", "workers=2")
+    assert error.startswith(f"error: `planner={name}` ({name}.Part) must work without")
+
+
 def test_a_run_names_the_broken_objective_not_the_planner(install, run):
     name = install("objective", costs="costs * torch.nan")
     own = install("planner", fault=f"self.objective({IMAGINE}, goal)")
