@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig
@@ -126,16 +126,16 @@ def _slow(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.latents import encode_dataset, has_mirror
     from world_model.training.slow import SlowConfig, train_slow
 
-    autoencoder = _trained_autoencoder(output)
-    init = _trained_denoiser(Path(cfg.init)) if cfg.init else None
-    device = default_device()
-    episodes = encode_dataset(data, autoencoder.to(device), device)
     meta = read_meta(data)
     fields = plain(cfg.slow)
     if fields["mirror"] is None:
         fields["mirror"] = has_mirror(meta.phrases)
     mix = ClipMix(**fields.pop("mix", {}))
     config = SlowConfig(**fields, mix=mix)
+    autoencoder = _trained_autoencoder(output)
+    init = _trained_denoiser(Path(cfg.init)) if cfg.init else None
+    device = default_device()
+    episodes = encode_dataset(data, autoencoder.to(device), device)
     set_seed(config.seed)
     denoiser = VideoDenoiser(**plain(cfg.denoiser))
     if init is not None:
@@ -155,8 +155,7 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.api import Memory
     from world_model.device import default_device
     from world_model.fingerprint import encoder_fingerprint
-    from world_model.memory.build import NETS, build_memory
-    from world_model.provenance import weights_digests
+    from world_model.memory.build import build_memory
     from world_model.training.action_codes import ActionCodes
     from world_model.training.clips import ClipMix
     from world_model.training.export import with_denoiser
@@ -165,40 +164,26 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     from world_model.training.question_batch import SlowFastConfig
     from world_model.training.slow_fast import train_slow_fast
 
+    meta = read_meta(data)
+    _check_slow_fast(cfg, meta)
+    fields = plain(cfg.slow_fast)
+    mix = plain(cfg.slow.mix) | fields.get("mix", {})
+    config = SlowFastConfig(**fields | {"mix": ClipMix(**mix)})
     weights = Path(cfg.init or cfg.weights)
     autoencoder = _trained_autoencoder(weights)
     denoiser = _trained_denoiser(weights / "denoiser")
     device = default_device()
     episodes = encode_dataset(data, autoencoder.to(device), device, beside=True)
-    meta, min_change = read_meta(data), episodes.min_change
-    if meta.bounds is not None:
-        raise ValueError(
-            f"`stage=slow_fast` needs actions that are phrases, got {data} of vectors: "
-            "leave the stage out."
-        )
     encoder = encoder_fingerprint(autoencoder)
-    if "context_frames" in cfg.memory:
-        raise ValueError(
-            f"`memory` must leave the model its context, got {cfg.memory.name}, which "
-            "sets `context_frames`: choose another memory."
-        )
 
     def make_memory(network: VideoDenoiser) -> Memory:
-        model = latent_model(network, meta, min_change)
+        model = latent_model(network, meta, episodes.min_change)
         return build_memory(plain(cfg.memory), model, weights, encoder)
 
-    fields = plain(cfg.slow_fast)
-    mix = plain(cfg.slow.mix) | fields.get("mix", {})
-    config = SlowFastConfig(**fields | {"mix": ClipMix(**mix)})
     set_seed(config.seed)
     codes = ActionCodes.of(meta, episodes, goals=config.mix.goal > 0)
-    origin = {
-        "memory": plain(cfg.memory),
-        "nets": {
-            part: x for part, x in weights_digests(weights).items() if part in NETS
-        },
+    origin = _origin(cfg, weights, meta) | {
         "encoder": encoder,
-        "data": meta.provenance,
         "episodes": len(episodes.actions),
     }
     trained = train_slow_fast(
@@ -206,6 +191,37 @@ def _slow_fast(cfg: DictConfig, data: Path, output: Path) -> None:
     )
     with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
     print(f"weights: {output / 'weights'}")
+
+
+def _check_slow_fast(cfg: DictConfig, meta: ShardMeta) -> None:
+    """Refuses what the slow-fast loop cannot train on or with.
+
+    Raises:
+        ValueError: If actions are vectors or the memory sets the model's context.
+    """
+    if meta.bounds is not None:
+        raise ValueError(
+            f"`stage=slow_fast` needs actions that are phrases, got {cfg.data} of "
+            "vectors: leave the stage out."
+        )
+    if "context_frames" in cfg.memory:
+        raise ValueError(
+            f"`memory` must leave the model its context, got {cfg.memory.name}, which "
+            "sets `context_frames`: choose another memory."
+        )
+
+
+def _origin(cfg: DictConfig, weights: Path, meta: ShardMeta) -> dict[str, Any]:
+    """Names the memory and the data that snapshots are made with."""
+    from world_model.memory.build import NETS
+    from world_model.provenance import weights_digests
+
+    digests = weights_digests(weights)
+    return {
+        "memory": plain(cfg.memory),
+        "nets": {part: x for part, x in digests.items() if part in NETS},
+        "data": meta.provenance,
+    }
 
 
 def _classifier(cfg: DictConfig, data: Path, output: Path) -> None:
