@@ -10,6 +10,7 @@ from torch import Tensor
 
 from planners.best import better
 from planners.checks import box_of
+from planners.differentiable import imagine_apart
 from planners.population import Population
 from planners.proposals import around_plan, first_proposal
 from planners.search_planner import SearchPlanner
@@ -97,7 +98,7 @@ class GradientPlanner(SearchPlanner):
             free = middle + half * units
             # A bound is met but for rounding, where a clamp would have no slope.
             actions = free + (free.clamp(self._low, self._high) - free).detach()
-            return self._imagine(root, actions, memory, generator)
+            return imagine_apart(self.world_model, root, actions, memory, generator)
 
         starts = self._starts(len(goal.instructions), horizon, warm_start, generator)
         # Bounds may meet: such an action stays where it is.
@@ -128,21 +129,6 @@ class GradientPlanner(SearchPlanner):
         if warm_start is not None:
             proposal = around_plan(proposal, warm_start)
         return torch.cat([proposal.centre()[:, None], others], dim=1)
-
-    def _imagine(
-        self,
-        root: Rollout,
-        actions: Tensor,
-        memory: Memory | None,
-        generator: Generators,
-    ) -> Rollout:
-        """Every sequence for itself: shared prefixes would share their slope."""
-        rollout = root.select(torch.zeros(actions.shape[:2], dtype=torch.long))
-        for action in actions.unbind(dim=2):
-            rollout = self.world_model.extend(
-                rollout, action, memory=memory, generator=generator
-            )
-        return rollout
 
     def _slope(self, rollout: Rollout, goal: Goal, units: Tensor) -> Tensor:
         """Derivative of the mean cost of each sequence; parameters keep theirs."""

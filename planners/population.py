@@ -30,8 +30,7 @@ class Population:
         cls, rollout: Rollout, goal: Goal, objective: Objective, action_cost: float
     ) -> Population:
         """Costs every prefix: that of its last chunk plus `action_cost` per action."""
-        num_actions = torch.arange(1, rollout.num_steps + 1)
-        costs = objective(rollout, goal).cpu() + action_cost * num_actions
+        costs = prefix_costs(rollout, goal, objective, action_cost).cpu()
         best, index = costs.min(dim=2)
         return cls(rollout, best, index + 1)
 
@@ -46,3 +45,12 @@ class Population:
         """
         steps = torch.arange(self.rollout.num_steps)
         return weights[..., None] * (steps < self.lengths[..., None])
+
+
+def prefix_costs(
+    rollout: Rollout, goal: Goal, objective: Objective, action_cost: float
+) -> Tensor:
+    """Cost of every prefix (B, N, T): its last chunk's, plus `action_cost` each."""
+    costs = objective(rollout, goal)
+    num_actions = torch.arange(1, rollout.num_steps + 1, device=costs.device)
+    return costs + action_cost * num_actions

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from planners.checks import box_of
+from planners.differentiable import imagine_apart
 from world_model.api import Generators, Memory, WorldModel
-from world_model.core import Context, Goal, Rollout
+from world_model.core import Context, Rollout
 from world_model.phrase_space import PhraseSpace
-from world_model.policy_api import Objective
 
 
 def to_actions(candidates: Tensor, space: gymnasium.Space) -> Tensor:
@@ -65,20 +65,5 @@ def imagine(
     """Imagines all candidates (B, S, T) or (B, S, T, A); differentiable if they are."""
     if not actions.requires_grad:
         return world_model.rollout(context, actions, memory=memory, generator=generator)
-    # Every sequence for itself: shared prefixes would share their slope.
     root = world_model.start(context)
-    rollout = root.select(torch.zeros(actions.shape[:2], dtype=torch.long))
-    for action in actions.unbind(dim=2):
-        rollout = world_model.extend(
-            rollout, action, memory=memory, generator=generator
-        )
-    return rollout
-
-
-def prefix_costs(
-    rollout: Rollout, goal: Goal, objective: Objective, action_cost: float
-) -> Tensor:
-    """Cost of every prefix (B, S, T): its last chunk's, plus `action_cost` each."""
-    costs = objective(rollout, goal)
-    lengths = torch.arange(1, rollout.num_steps + 1, device=costs.device)
-    return costs + action_cost * lengths
+    return imagine_apart(world_model, root, actions, memory, generator)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planners.interop.candidates import imagine, prefix_costs, to_actions
+from planners.interop.candidates import imagine, to_actions
 from planners.interop.episode_slots import EpisodeSlots
+from planners.population import prefix_costs
 from world_model.api import WorldModel
 from world_model.core import Context, Goal
 from world_model.frames import to_model

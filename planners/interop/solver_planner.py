@@ -12,8 +12,9 @@ from gymnasium.spaces import Box
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from planners.interop.candidates import imagine, prefix_costs, to_actions
+from planners.interop.candidates import imagine, to_actions
 from planners.interop.solver_config import SolverConfig
+from planners.population import prefix_costs
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.errors import at_least
