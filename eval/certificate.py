@@ -179,6 +179,7 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     from eval.build import use_threads
     from eval.session import Session
 
+    common = _common_overrides(cfg)
     use_threads(cfg.threads, cfg.workers)
     domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     task = find_task(cfg.task.kind)
@@ -186,7 +187,6 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     if not cfg.simulator:
         runs["simulator"] = ["world_model=simulator", *task.ceiling]
         runs["simulator"] += [f"world_model.weights={cfg.weights}"] * bool(cfg.weights)
-    common = _common_overrides(cfg)
     sessions = {
         name: Session(hydra.compose("eval", [*common, *own]), [*common, *own])
         for name, own in runs.items()

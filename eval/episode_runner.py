@@ -26,13 +26,17 @@ class EpisodeRunner:
 
     Args:
         cfg: The resolved configuration of `python -m eval.run`.
+
+    Attributes:
+        parts: What the run is made of.
+        tours: Memories as tours left them, and what decides about them.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self.parts: Parts = build(cfg)
         # Now: the code may be edited while this runs.
-        self._tours = TourCache.of(cfg, self.parts.device)
+        self.tours = TourCache.of(cfg, self.parts.device)
         self._envs: list[TaskEnv] = []
 
     def run(
@@ -64,7 +68,7 @@ class EpisodeRunner:
             memory_bytes=lambda: memory.num_bytes if memory else 0,
             on_step=on_step,
             on_test=on_test,
-            watch=self._tours.watch,
+            watch=self.tours.watch,
             limit=partial(decision_limit, self.cfg),
         )
         return [episode.row() | self._measure(episode) for episode in episodes]

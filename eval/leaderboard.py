@@ -15,7 +15,8 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ def promote(
     results: Path,
     *,
     min_episodes: int = MIN_EPISODES,
+    first: int | None = None,
     replace: bool = False,
 ) -> Path:
     """Copies a record into results/runs/<task>/<memory>-<planner>-<world_model>.
@@ -130,6 +132,7 @@ def promote(
         directory: The run, e.g. outputs/<run-id>.
         results: The results directory.
         min_episodes: Fewest episodes that make a row.
+        first: Only so many of its episodes; None for all.
         replace: Whether an earlier record of the same combination may go.
 
     Returns:
@@ -138,28 +141,44 @@ def promote(
     Raises:
         ValueError: With every reason why it is refused.
     """
-    record = RunRecord(directory)
-    target = _target(record.run(), results)
-    reasons = refusals(record, min_episodes)
-    if target.exists() and not replace:
-        reasons.append(f"{target} {_IS_THERE}")
-    beside = (x for x in promoted(results) if x.directory.parent == target.parent)
-    others = [x for x in beside if x.directory != target]
-    for other in others[:1]:
-        found = incomparable(record.run(), other.run())
-        reasons += [f"{reason} ({other.directory.name})" for reason in found]
-    name = row_name(record.run())
-    for other in others:
-        if row_name(other.run()) == name:
-            reasons.append(f"{other.directory.name} is called {name}, too")
-    if reasons:
-        remedy = "" if reasons == [f"{target} {_IS_THERE}"] else f" {_REMEDY}"
-        raise ValueError(f"{directory} is refused: {'; '.join(reasons)}.{remedy}")
-    for row in others:
-        if found := other_settings(row.run(), record.run()):
-            print(f"note: beside {row.directory.name}: {'; '.join(found)}")
-    _copy(record, target)
+    with _first_of(directory, first) as record:
+        target = _target(record.run(), results)
+        beside = (x for x in promoted(results) if x.directory.parent == target.parent)
+        others = [x for x in beside if x.directory != target]
+        reasons = refusals(record, min_episodes) + _conflicts(record, others)
+        if target.exists() and not replace:
+            reasons.append(f"{target} {_IS_THERE}")
+        if reasons:
+            remedy = "" if reasons == [f"{target} {_IS_THERE}"] else f" {_REMEDY}"
+            raise ValueError(f"{directory} is refused: {'; '.join(reasons)}.{remedy}")
+        for row in others:
+            if found := other_settings(row.run(), record.run()):
+                print(f"note: beside {row.directory.name}: {'; '.join(found)}")
+        _copy(record, target)
     return target
+
+
+@contextmanager
+def _first_of(directory: Path, count: int | None) -> Iterator[RunRecord]:
+    """The record, or what a run of its first `count` episodes would have left."""
+    record = RunRecord(directory)
+    if count is None:
+        yield record
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield record.copy_first(count, Path(name))
+
+
+def _conflicts(record: RunRecord, others: Sequence[RunRecord]) -> list[str]:
+    """Why a record cannot stand in one table with these."""
+    run, reasons = record.run(), []
+    for other in others[:1]:
+        found = incomparable(run, other.run())
+        reasons += [f"{reason} ({other.directory.name})" for reason in found]
+    for other in others:
+        if row_name(other.run()) == row_name(run):
+            reasons.append(f"{other.directory.name} is called {row_name(run)}, too")
+    return reasons
 
 
 def promoted(results: Path) -> list[RunRecord]:
@@ -293,18 +312,15 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _promote(run: Path, arguments: argparse.Namespace) -> Path:
-    results, replace = arguments.results, arguments.replace
-    if suite_of(run):
+    results, first, replace = arguments.results, arguments.first, arguments.replace
+    if suite_of(run) and first is None:
         return promote_suite(run, results, replace=replace)
+    if suite_of(run):
+        raise ValueError(
+            f"`--first` needs a run of suite=tasks, got {run}: leave it away."
+        )
     least = arguments.min_episodes
-    with tempfile.TemporaryDirectory() as name:
-        if arguments.first is not None:
-            run = (
-                RunRecord(run)
-                .copy_first(arguments.first, Path(name) / run.name)
-                .directory
-            )
-        return promote(run, results, min_episodes=least, replace=replace)
+    return promote(run, results, min_episodes=least, first=first, replace=replace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -170,6 +170,7 @@ class RunRecord:
             )
         command = f"{run['provenance']['command']} # its first {count} episodes"
         run["seeds"] = run["seeds"][:count]
+        run["config"] = {**run["config"], "episodes": count}
         run["provenance"] = {**run["provenance"], "command": command}
         write_text(directory / RUN_FILE, json.dumps(run, indent=2) + "\n")
         kept = (row for row in self.rows() if row["seed"] in run["seeds"])

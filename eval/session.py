@@ -54,8 +54,7 @@ class Session:
         if not remaining:
             return
         with Progress() as progress:
-            together = min(self.cfg.workers, len(remaining)) > 1
-            run = self._run_together if together else self._run_here
+            run = self._run_here if self.cfg.workers == 1 else self._run_together
             for rows in run(remaining, progress):
                 self._append(rows)
 

@@ -44,7 +44,7 @@ class TourCache:
         """The snapshots of a configuration's memory, in its outputs/.tours.
 
         Another revision of the code, other weights or another number of threads
-        write their own.
+        write their own; so do several workers, whose seconds nobody else shall read.
         """
         identity = {
             "memory": plain(cfg.memory),

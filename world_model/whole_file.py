@@ -61,9 +61,10 @@ def clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(
-            error.errno,
+        told = (
             f"{path} must be writable, got: {error.strerror or error}. Free disk space "
             "or choose another folder, then run the same command again: what is "
-            "finished is kept.",
-        ) from error
+            "finished is kept."
+        )
+        # Libraries raise some without a number.
+        raise (OSError(error.errno, told) if error.errno else OSError(told)) from error

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
@@ -14,8 +15,10 @@ import torch
 from PIL import Image
 
 from eval.build import other_memory
+from eval.episode_runner import EpisodeRunner
 from eval.record import EPISODES_FILE, RunRecord
 from eval.video_file import SCALE
+from eval.workers import run_in_workers
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"plan_seconds_p50", "plan_seconds_p95", "write_seconds"}
@@ -86,6 +89,16 @@ def test_two_workers_find_what_one_process_finds(finished, scroll_weights, tmp_p
     # Processes that share a machine slow each other: no seconds.
     assert not any(RunRecord(both).rows()[0][name] for name in TIMES)
     assert all(RunRecord(one).rows()[0][name] for name in TIMES)
+
+
+def test_workers_refuse_what_the_run_did_not_begin_with(scroll_weights, tmp_path):
+    words = [*SMALL, f"world_model.weights={scroll_weights}", f"outputs={tmp_path}"]
+    with hydra.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        runner = EpisodeRunner(hydra.compose("eval", [*words, "workers=2"]))
+    changed = {**runner.tours.identity, "code": {"revision": "another"}}
+    runner.tours = replace(runner.tours, identity=changed)
+    with pytest.raises(ValueError, match="`workers` above 1 need code and weights to"):
+        next(run_in_workers(runner, [[0]], tmp_path))
 
 
 def test_workers_share_episodes_of_tasks_only(run):

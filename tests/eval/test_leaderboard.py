@@ -280,13 +280,15 @@ def test_the_command_line_promotes_builds_and_shows(tmp_path, capsys):
 
 def test_the_first_episodes_of_a_longer_run_make_the_row_of_a_shorter(tmp_path):
     root = tmp_path / "results"
-    long = run(tmp_path, seeds=tuple(range(250)), episodes=101)
+    size = {"seeds": tuple(range(250)), "config": {"episodes": 250}}
+    long = run(tmp_path, episodes=101, **size)
     (long / "video.json").write_text('{"video_n": 250, "fvd": 1.0}')
     arguments = ["--results", str(root), "promote", str(long)]
     assert main([*arguments, "--first", "100"]) == 0
     row = RunRecord(root / "runs" / "FindSeen-v0" / "none-mpc-tiny")
     assert row.rows() == RunRecord(long).rows()[:100]
     assert row.run()["seeds"] == list(range(100))
+    assert row.run()["config"] == {"episodes": 100}
     assert row.run()["provenance"]["command"].endswith(" # its first 100 episodes")
     assert row.video() == {}
     promote(run(tmp_path, planner="random"), root)  # they compare
@@ -296,10 +298,16 @@ def test_first_episodes_that_are_not_there_are_refused(tmp_path, capsys):
     long = run(tmp_path, seeds=tuple(range(250)), episodes=101)
     arguments = ["--results", str(tmp_path / "results"), "promote", str(long)]
     assert main([*arguments, "--first", "102"]) == 1
-    assert "it is incomplete: 101 of 102 episodes" in capsys.readouterr().err
+    rule = f"error: {long} is refused: it is incomplete: 101 of 102 episodes"
+    assert rule in capsys.readouterr().err
     assert main([*arguments, "--first", "300"]) == 1
     error = capsys.readouterr().err
     assert "`first` must lie between 1 and the run's 250 episodes, got 300" in error
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "run.json").write_text('{"config": {"suite": "recall"}}')
+    assert main(["promote", str(report), "--first", "100"]) == 1
+    assert "`--first` needs a run of suite=tasks, got " in capsys.readouterr().err
 
 
 def test_the_command_line_says_why_it_refuses(tmp_path, capsys):

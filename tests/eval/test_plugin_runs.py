@@ -59,7 +59,8 @@ def test_a_run_names_the_broken_planner(install, run, fault, top, problem):
 def test_a_worker_names_the_broken_planner(install, run):
     name = install("planner", fault="1 / 0")
     error = run(f"planner={name}", "episodes=2", "workers=2")
-    assert error.startswith(f"error: `planner={name}` ({name}.Part) must work without")
+    rule = f"error: `planner={name}` ({name}.Part) must work without an error, got "
+    assert error.startswith(f"{rule}ZeroDivisionError: division by zero")
 
 
 def test_a_run_names_the_broken_objective_not_the_planner(install, run):
