@@ -8,7 +8,7 @@ from planners.population import Population
 from planners.population_planner import PopulationPlanner
 from planners.proposal import Proposal
 from world_model.api import WorldModel
-from world_model.errors import at_least
+from world_model.errors import at_least, within
 from world_model.policy_api import Objective
 
 
@@ -63,7 +63,8 @@ class CEMPlanner(PopulationPlanner):
                 f"`elites` must be at most population={population}, got {elites}: "
                 "lower it."
             )
-        if not 0 <= momentum < 1:
+        within(0, 1, momentum=momentum)
+        if momentum == 1:
             raise ValueError(
                 f"`momentum` must be in [0, 1), got {momentum}: 1 never learns."
             )

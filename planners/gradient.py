@@ -16,7 +16,7 @@ from planners.proposals import around_plan, first_proposal
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
-from world_model.errors import at_least
+from world_model.errors import at_least, positive
 from world_model.policy_api import Objective, Plan
 
 
@@ -62,8 +62,7 @@ class GradientPlanner(SearchPlanner):
         action_cost: float = 0.02,
     ) -> None:
         at_least(1, population=population, iterations=iterations, horizon=horizon)
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive, got {learning_rate}.")
+        positive(learning_rate=learning_rate)
         remedy = "phrases have no slope, use planner/optimizer=tree_search or icem"
         self._space = box_of(world_model.action_space, "gradient", instead=remedy)
         self._low = torch.as_tensor(self._space.low).float()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from planners.cem import CEMPlanner
 from planners.population import Population
 from planners.proposal import Proposal
 from world_model.api import Generators, WorldModel
-from world_model.errors import at_least
+from world_model.errors import within
 from world_model.policy_api import Objective
 
 
@@ -61,10 +63,9 @@ class ICEMPlanner(CEMPlanner):
         colour: float = 2.0,
         action_cost: float = 0.02,
     ) -> None:
-        at_least(1, decay=decay)
-        at_least(0, colour=colour)
-        if not 0 <= kept <= 1:
-            raise ValueError(f"`kept` must be in [0, 1], got {kept}.")
+        within(1, math.inf, decay=decay)
+        within(0, math.inf, colour=colour)
+        within(0, 1, kept=kept)
         super().__init__(
             world_model,
             objective,

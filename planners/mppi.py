@@ -6,6 +6,7 @@ from planners.population import Population
 from planners.population_planner import PopulationPlanner
 from planners.proposal import Proposal
 from world_model.api import WorldModel
+from world_model.errors import positive
 from world_model.policy_api import Objective
 
 
@@ -47,8 +48,7 @@ class MPPIPlanner(PopulationPlanner):
         temperature: float = 0.05,
         action_cost: float = 0.02,
     ) -> None:
-        if not temperature > 0:
-            raise ValueError(f"`temperature` must be positive, got {temperature}.")
+        positive(temperature=temperature)
         super().__init__(
             world_model,
             objective,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from world_model.api import WorldModel
 from world_model.core import Goal, Rollout
+from world_model.errors import positive
 from world_model.policy_api import Objective
 
 Classifier = Callable[[Tensor, Sequence[str]], tuple[Tensor, Tensor]]
@@ -71,8 +72,7 @@ class GoalImage(Objective):
     """
 
     def __init__(self, world_model: WorldModel, *, temperature: float = 0.3) -> None:
-        if temperature <= 0:
-            raise ValueError(f"`temperature` must be positive, got {temperature}.")
+        positive(temperature=temperature)
         self.world_model = world_model
         self.temperature = temperature
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterator
 
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal
-from world_model.errors import at_least
+from world_model.errors import at_least, within
 from world_model.policy_api import Objective, Plan, Planner
 
 
@@ -35,6 +36,7 @@ class SearchPlanner(Planner):
         action_cost: float,
     ) -> None:
         at_least(1, longest=longest)
+        within(-math.inf, math.inf, action_cost=action_cost)
         self.world_model = world_model
         self.objective = objective
         self.longest = longest

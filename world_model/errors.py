@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 
-def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
+def unknown_name(kind: str, name: object, available: Iterable[str]) -> ValueError:
     """The error for a name that is not registered, with the nearest known one.
 
     Args:
@@ -22,21 +24,53 @@ def unknown_name(kind: str, name: str, available: Iterable[str]) -> ValueError:
     """
     names = sorted(available)
     lowered = {known.lower(): known for known in names}
-    nearest = difflib.get_close_matches(name.lower(), list(lowered), n=1)
+    nearest = difflib.get_close_matches(str(name).lower(), list(lowered), n=1)
     hint = f" Did you mean '{lowered[nearest[0]]}'?" if nearest else ""
     known = ", ".join(names) or "none"
     return ValueError(f"Unknown {kind} '{name}'.{hint} Available: {known}.")
 
 
-def at_least(minimum: float, **values: float) -> None:
-    """Refuses values below `minimum`.
+def at_least(minimum: int, **values: object) -> None:
+    """Refuses counts below `minimum`.
 
     Raises:
-        ValueError: If one is smaller, or no number.
+        ValueError: If one is smaller, or no whole number.
     """
     for name, value in values.items():
-        if not value >= minimum:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"`{name}` must be a whole number, got {value!r}.")
+        if value < minimum:
             raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+
+
+def within(low: float, high: float, **values: float) -> None:
+    """Refuses numbers that are not in [low, high], or not finite.
+
+    Raises:
+        ValueError: If one is, or is no number.
+    """
+    rule = f"in [{low:g}, {high:g}]" if high < math.inf else f"at least {low:g}"
+    rule = "a finite number" if low == -math.inf else rule
+    for name, value in values.items():
+        if not _is_finite(value) or not low <= value <= high:
+            raise ValueError(f"`{name}` must be {rule}, got {value!r}.")
+
+
+def positive(**values: float) -> None:
+    """Refuses numbers that are not above 0, or not finite.
+
+    Raises:
+        ValueError: If one is not, or is no number.
+    """
+    for name, value in values.items():
+        if not _is_finite(value) or value <= 0:
+            raise ValueError(f"`{name}` must be positive, got {value!r}.")
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return math.isfinite(value)
 
 
 @contextmanager

@@ -25,18 +25,26 @@ def load_trained(net: type[Net], folder: Path, *, name: str, stage: str) -> Net:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged.
     """
-    # diffusers would look for a missing folder on the internet.
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(
-            f"`{name}` must be a folder with a trained {name}, got "
-            f"{folder}: {_remedy(stage)}."
-        )
+    require_trained(folder, name=name, stage=stage)
     try:
         return read_net(net, folder)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"The {name} in {folder} must be readable, got {error}: {_remedy(stage)}."
         ) from error
+
+
+def require_trained(folder: Path, *, name: str, stage: str) -> None:
+    """Refuses a folder that holds no net: diffusers would look on the internet.
+
+    Raises:
+        FileNotFoundError: Names the stage that makes one.
+    """
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"`{name}` must be a folder with a trained {name}, got "
+            f"{folder}: {_remedy(stage)}."
+        )
 
 
 def read_net(net: type[Net], folder: Path) -> Net:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from planners.interop.episode_slots import EpisodeSlots
 from planners.population import prefix_costs
 from world_model.api import WorldModel
 from world_model.core import Context, Goal
+from world_model.errors import within
 from world_model.frames import to_model
 from world_model.policy_api import Objective
 
@@ -62,6 +64,7 @@ class SolverCost:
         self.objective = objective
         self.slots = slots
         self.instruction = instruction
+        within(-math.inf, math.inf, action_cost=action_cost)
         self.action_cost = action_cost
         self.seed = seed
         self.unnormalise = unnormalise

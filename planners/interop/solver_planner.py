@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from planners.interop.solver_config import SolverConfig
 from planners.population import prefix_costs
 from world_model.api import Generators, Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
-from world_model.errors import at_least
+from world_model.errors import at_least, within
 from world_model.phrase_space import PhraseSpace
 from world_model.policy_api import Objective, Plan, Planner
 
@@ -56,6 +57,7 @@ class SolverPlanner(Planner):
         self.objective = objective
         self.solver = solver
         self.horizon = horizon
+        within(-math.inf, math.inf, action_cost=action_cost)
         self.action_cost = action_cost
 
     def plan(

@@ -16,7 +16,6 @@ import torch
 from envs.convert import convert
 from envs.formats.api import ReadOptions
 from envs.formats.mp4 import write_video
-from world_model import train as stages
 from world_model.core import Context
 from world_model.diffusion.model import VideoDiffusionWorldModel
 from world_model.frames import to_model
@@ -27,6 +26,8 @@ from world_model.training.episodes import LatentEpisodes, joined, split
 from world_model.training.latents import has_mirror, mirrored_actions
 from world_model.training.matcher import MatcherConfig, train_matcher
 from world_model.training.probe import ProbeConfig, train_probe
+from world_model.training.stages import STAGES
+from world_model.training.stages.training import Training
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -139,22 +140,13 @@ def test_bad_input_is_answered_in_one_line(tmp_path, module, words, text):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        (["stage=slow"], "`autoencoder` must be a folder with a trained .*stage=fit"),
-        (["stage=slow", "init=typo"], "`denoiser` must be .*, got typo: .*stage=slow"),
-    ],
-)
-def test_a_stage_names_what_must_be_trained_before(
-    data, tmp_path, monkeypatch, words, text
-):
-    if len(words) > 1:
-        monkeypatch.setattr(stages, "_trained_autoencoder", lambda folder: None)
+def test_the_denoiser_to_start_from_must_be_there(data, tmp_path):
+    words = ["stage=[fit,slow]", "init=typo", f"data={data}", f"output={tmp_path}"]
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = hydra.compose("train", ["domain=video", *words])
-    with pytest.raises(FileNotFoundError, match=text):
-        stages._slow(cfg, data, tmp_path)
+    rule = "`denoiser` must be .*, got typo: .*stage=slow"
+    with pytest.raises(FileNotFoundError, match=rule):
+        STAGES["slow"](Training(cfg, earlier=("fit",)))
 
 
 def latents(moved, num_episodes=4):

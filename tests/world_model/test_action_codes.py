@@ -11,21 +11,9 @@ from world_model.text.arm_phrases import ARM
 from world_model.text.encoder import embed_phrases
 from world_model.text.motion_phrases import MOTIONS
 from world_model.training.action_codes import ActionCodes
-from world_model.training.episodes import LatentEpisodes
 from world_model.vector_code import VectorCode
 
 IDS = np.array([[-1, 0, 1, 1], [-1, 1, 1, 0]])
-
-
-def episodes(**changes):
-    fields = {
-        "latents": torch.zeros(2, 7, 3, 8, 8),
-        "actions": np.arange(6).reshape(2, 3),
-        "moved": None,
-        "chunk_length": 2,
-        "inverses": np.full(6, -1),
-    }
-    return LatentEpisodes(**fields | changes)
 
 
 def test_every_wording_of_an_action_is_picked_and_no_other():
@@ -43,7 +31,7 @@ def test_every_wording_of_an_action_is_picked_and_no_other():
 
 def test_phrases_are_read_as_their_embeddings():
     meta = ShardMeta("rooms", 2, ("forward", "turn left"), (None, None), (), {})
-    codes = ActionCodes.of(meta, episodes()).first_only
+    codes = ActionCodes.of(meta, None).first_only
     found = codes.pick(IDS, np.random.default_rng(0))
     embedded = embed_phrases(["forward", "turn left"])
     torch.testing.assert_close(found[0, 1:3], embedded)
@@ -54,7 +42,7 @@ def test_vectors_are_read_as_their_codes():
     bounds = ((-1.0, 1.0), (0.0, 2.0))
     meta = ShardMeta("mine", 2, (), (), (), {}, bounds=bounds)
     vectors = torch.rand(6, 2, generator=torch.Generator().manual_seed(0))
-    codes = ActionCodes.of(meta, episodes(vectors=vectors))
+    codes = ActionCodes.of(meta, vectors)
     ids = np.array([[-1, 4, 5]])
     found = codes.pick(ids, np.random.default_rng(0))
     torch.testing.assert_close(found[0, 1:], VectorCode(bounds)(vectors[4:]))
@@ -64,16 +52,16 @@ def test_vectors_are_read_as_their_codes():
 def test_goals_follow_the_phrases_worded_as_tasks_do_first():
     names = ("red box", "blue sphere")
     meta = ShardMeta("rooms", 2, ("forward",), (None,), names, {})
-    codes = ActionCodes.of(meta, episodes(), goals=True).first_only
+    codes = ActionCodes.of(meta, None, goals=True).first_only
     found = codes.pick(np.array([[-1, 2]]), np.random.default_rng(0))
     torch.testing.assert_close(found[0, 1], embed_phrases(["go to the blue sphere"])[0])
-    assert len(ActionCodes.of(meta, episodes()).first) == 1
+    assert len(ActionCodes.of(meta, None).first) == 1
 
 
 def test_goals_need_to_know_what_was_found():
     meta = ShardMeta("mine", 2, ("forward",), (None,), ("red box",), {}, labels=())
     with pytest.raises(ValueError, match=r"`slow.mix.goal` needs .* know what was"):
-        ActionCodes.of(meta, episodes(), goals=True)
+        ActionCodes.of(meta, None, goals=True)
 
 
 def test_goals_follow_the_actions_those_of_the_vocabulary_before_objects():
@@ -84,7 +72,7 @@ def test_goals_follow_the_actions_those_of_the_vocabulary_before_objects():
         (("forward", "turn left"), MOTIONS, told[1]),
     ):
         meta = ShardMeta("any", 2, phrases, (None, None), ("ball",), {})
-        codes = ActionCodes.of(meta, episodes(), goals=True).first_only
+        codes = ActionCodes.of(meta, None, goals=True).first_only
         ids = np.array([[-1, 0, len(phrases)]])
         found = codes.pick(ids, np.random.default_rng(0))[0, 1:]
         torch.testing.assert_close(found, embed_phrases([phrases[0], goal], words))

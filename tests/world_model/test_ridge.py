@@ -98,7 +98,10 @@ def test_it_does_not_grow():
     assert short.num_bytes == long.num_bytes == 2 * 16 * (16 + 3 * 8 * 8)
 
 
-@pytest.mark.parametrize("name", ["dim", "width", "penalty"])
-def test_impossible_values_are_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be positive, got 0"):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("dim", "at least 1"), ("width", "positive"), ("penalty", "positive")],
+)
+def test_impossible_values_are_refused(name, rule):
+    with pytest.raises(ValueError, match=f"`{name}` must be {rule}, got 0"):
         RidgeMemory(DotWorldModel(), **{name: 0})

@@ -92,20 +92,3 @@ def test_episodes_that_are_there_to_be_judged_on_train_nothing(tmp_path, stage):
     with pytest.raises(ValueError, match=text):
         _run(cfg)
     assert not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("bounds", "words", "problem"),
-    [
-        (((-1.0, 1.0),), [], r"needs actions that are phrases, got .* of vectors: "),
-        (None, ["memory=window"], "must leave the model its context, got window, "),
-        (None, ["slow_fast.reading=memry"], "Unknown reading 'memry'. Did you mean "),
-    ],
-)
-def test_the_loop_refuses_before_it_encodes(tmp_path, bounds, words, problem):
-    write_meta(tmp_path, dataclasses.replace(META, bounds=bounds))
-    words = ["stage=slow_fast", f"data={tmp_path}", f"output={tmp_path}/out", *words]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", ["domain=scroll", *words])
-    with pytest.raises(ValueError, match=problem):
-        _run(cfg)

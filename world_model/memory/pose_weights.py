@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from world_model.api import WorldModel
+from world_model.errors import at_least, positive
 from world_model.memory.pose_memory import PoseMemory
 from world_model.memory.ridge_weights import RidgeWeights
 from world_model.odometry import Odometry
@@ -54,9 +55,8 @@ class PoseWeightsMemory(PoseMemory):
         penalty: float = 0.01,
     ) -> None:
         super().__init__(world_model, matcher, min_known=min_known)
-        for name, value in (("dim", dim), ("width", width), ("penalty", penalty)):
-            if value <= 0:
-                raise ValueError(f"`{name}` must be positive, got {value}.")
+        at_least(1, dim=dim)
+        positive(width=width, penalty=penalty)
         self.dim = self.capacity = dim
         self.penalty = penalty
         generator = torch.Generator().manual_seed(_SEED)

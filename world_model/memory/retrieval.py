@@ -10,6 +10,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Moment, Reading
+from world_model.errors import positive
 from world_model.memory.keyframes import Keyframes, append_chunk
 from world_model.phrase_space import NO_ACTION, phrase_space_of
 
@@ -32,8 +33,7 @@ class RetrievalMemory(Memory):
     _recalls_chunk_end: ClassVar[bool] = True
 
     def __init__(self, world_model: WorldModel, *, max_distance: float = 0.5) -> None:
-        if max_distance <= 0:
-            raise ValueError(f"`max_distance` must be positive, got {max_distance}.")
+        positive(max_distance=max_distance)
         space = phrase_space_of(
             world_model.action_space,
             type(self).__name__,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
+from world_model.errors import at_least, positive
 from world_model.memory.keyframes import chunk_ends
 from world_model.memory.ridge_weights import RidgeWeights
 from world_model.phrase_space import NO_ACTION, phrase_space_of
@@ -51,9 +52,8 @@ class RidgeMemory(Memory):
         penalty: float = 0.05,
         min_known: float = 0.5,
     ) -> None:
-        for name, value in (("dim", dim), ("width", width), ("penalty", penalty)):
-            if value <= 0:
-                raise ValueError(f"`{name}` must be positive, got {value}.")
+        at_least(1, dim=dim)
+        positive(width=width, penalty=penalty)
         space = phrase_space_of(
             world_model.action_space, "ridge", instead="use memory=temp_lora_paper"
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel, generators, is_adaptable
 from world_model.core import Chunk, Context, Reading
-from world_model.errors import at_least
+from world_model.errors import at_least, positive, within
 from world_model.memory.write_rule import WriteRule
 
 
@@ -68,6 +68,8 @@ class TempLoraMemory(Memory):
         layers: Sequence[str] | None = None,
     ) -> None:
         at_least(1, rank=rank, num_steps=num_steps)
+        positive(learning_rate=learning_rate)
+        within(-math.inf, math.inf, guidance=guidance)
         if not is_adaptable(world_model):
             raise ValueError(
                 "`temp_lora` writes into a world model's weights, but "

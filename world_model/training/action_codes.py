@@ -12,7 +12,6 @@ from torch import Tensor
 from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
 from world_model.text.phrases import goal_wordings, goals_of, vocabulary_of
-from world_model.training.episodes import LatentEpisodes
 from world_model.vector_code import VectorCode
 
 
@@ -40,25 +39,20 @@ class ActionCodes:
 
     @classmethod
     def of(
-        cls, meta: ShardMeta, episodes: LatentEpisodes, *, goals: bool = False
+        cls, meta: ShardMeta, vectors: Tensor | None, *, goals: bool = False
     ) -> ActionCodes:
         """Of a data set's phrases and their paraphrases, or of its vectors.
 
         Args:
             meta: Names the phrases, or the bounds of vectors.
-            episodes: Hold the vectors.
+            vectors: All of them (A, D); None where actions are phrases.
             goals: Whether goals follow: those of the vocabulary, or one per nameable
                 object.
 
         Raises:
             ValueError: If there are no goals to tell.
         """
-        if goals and (meta.bounds is not None or "found" not in meta.labels):
-            raise ValueError(
-                "`slow.mix.goal` needs actions that are phrases and episodes that know "
-                f"what was found, got data of domain {meta.domain} without: use "
-                "slow.mix.goal=0."
-            )
+        check_goals(meta, goals)
         if meta.bounds is None:
             words = vocabulary_of(meta.phrases)
             texts = [words.paraphrases.get(p, (p,)) for p in meta.phrases]
@@ -66,8 +60,8 @@ class ActionCodes:
                 objects = [goal_wordings(name) for name in meta.objects]
                 texts += list(goals_of(meta.phrases).values()) or objects
             return cls.of_wordings([embed_phrases(group, words) for group in texts])
-        assert episodes.vectors is not None
-        table = VectorCode(meta.bounds)(episodes.vectors)
+        assert vectors is not None
+        table = VectorCode(meta.bounds)(vectors)
         rows = np.arange(len(table))
         return cls(table, rows, np.ones_like(rows), named=False)
 
@@ -86,3 +80,17 @@ class ActionCodes:
         rows = self.first[ids] + (share * self.count[ids]).astype(np.int64)
         codes = self.table[torch.from_numpy(rows)]
         return codes * torch.from_numpy(ids >= 0)[..., None]
+
+
+def check_goals(meta: ShardMeta, goals: bool) -> None:
+    """Refuses goals in words where a data set knows none.
+
+    Raises:
+        ValueError: If there are no goals to tell.
+    """
+    if goals and (meta.bounds is not None or "found" not in meta.labels):
+        raise ValueError(
+            "`slow.mix.goal` needs actions that are phrases and episodes that know "
+            f"what was found, got data of domain {meta.domain} without: use "
+            "slow.mix.goal=0."
+        )

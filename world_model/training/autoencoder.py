@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.errors import at_least, positive, within
 from world_model.frames import to_env, to_model
 from world_model.precision import mixed_precision
 from world_model.shards import read_shards
@@ -58,6 +59,14 @@ class AutoencoderConfig:
     num_held_out: int = 1024
     num_fit: int = 4096
 
+    def __post_init__(self) -> None:
+        at_least(1, num_steps=self.num_steps, batch_size=self.batch_size)
+        at_least(1, num_held_out=self.num_held_out, num_fit=self.num_fit)
+        positive(learning_rate=self.learning_rate)
+        within(0, math.inf, latent_noise=self.latent_noise)
+        within(0, math.inf, edge_weight=self.edge_weight)
+        mixed_precision(self.mixed_precision)
+
 
 def fit_autoencoder(
     model: FrameAutoencoder, data: Path, output: Path, config: AutoencoderConfig
@@ -79,11 +88,7 @@ def train_correction(
     Raises:
         ValueError: If images are their own latents.
     """
-    if model.identity:
-        raise ValueError(
-            "`stage=autoencoder` corrects a decoder, got autoencoder.kind=identity, "
-            "which has none to correct: leave the stage out."
-        )
+    check_correctable(model)
     model = _uncorrected(model, config.seed)
     images = load_images(data, stride=1)
     count = _num_held_out(data, len(images), config)
@@ -114,6 +119,19 @@ def train_correction(
     save_grid(to_env(pairs), output / "autoencoder.png", columns=len(held))
     model.eval().save_pretrained(output / "autoencoder")
     return model
+
+
+def check_correctable(model: FrameAutoencoder) -> None:
+    """Refuses images that are their own latents.
+
+    Raises:
+        ValueError: If there is no decoder.
+    """
+    if model.identity:
+        raise ValueError(
+            "`stage=autoencoder` corrects a decoder, got autoencoder.kind=identity, "
+            "which has none to correct: leave the stage out."
+        )
 
 
 def _uncorrected(model: FrameAutoencoder, seed: int) -> FrameAutoencoder:

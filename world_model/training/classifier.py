@@ -122,7 +122,7 @@ def _parts(
     if not config.imagined:
         return parts
     assert denoiser is not None
-    codes = ActionCodes.of(read_meta(data), episodes)
+    codes = ActionCodes.of(read_meta(data), episodes.vectors)
     # What is judged, slow learning has never seen either.
     rest, unseen = split(episodes, min(config.held_out, config.slow_held_out))
     judged_from = len(rest.actions)

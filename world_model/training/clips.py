@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from world_model.diffusion.denoiser import Clip, add_noise
+from world_model.errors import at_least, within
 from world_model.training.episodes import LatentEpisodes
 
 CONDITIONAL, INDEPENDENT, JOINT = range(3)
@@ -60,6 +61,17 @@ class ClipMix:
     num_past: dict[int, float] = field(
         default_factory=lambda: {1: 0.15, 2: 0.7, 4: 0.15}
     )
+
+    def __post_init__(self) -> None:
+        shares = {name: x for name, x in vars(self).items() if name != "num_past"}
+        within(0, 1, **shares)
+        at_least(1, num_past=min(self.num_past, default=0))
+        parts = self.num_past.values()
+        if abs(sum(parts) - 1) > 1e-6 or min(parts) < 0:
+            raise ValueError(
+                f"`num_past` must hold shares that sum to 1, got {self.num_past}: set "
+                "those that you do not want to 0."
+            )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from world_model.errors import at_least, positive, within
 from world_model.training.progress import Log
 
 
@@ -35,6 +37,13 @@ class FitConfig:
     held_out: float = 0.05
     evaluate_every: int = 500
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(1, num_steps=self.num_steps, batch_size=self.batch_size)
+        at_least(1, evaluate_every=self.evaluate_every)
+        positive(learning_rate=self.learning_rate)
+        within(0, math.inf, latent_noise=self.latent_noise)
+        within(0, 1, held_out=self.held_out)
 
 
 def fit(

@@ -107,16 +107,17 @@ class _LatentCache:
         return latents
 
     def _path(self, array: str) -> Path:
-        parts = [fingerprint(self._autoencoder), self._data()]
+        parts = [fingerprint(self._autoencoder), data_digest(self._folder)]
         parts += ["mirrored"] * self._mirrored + [array] * (array != "frames")
         return self._folder / f"latents-{'-'.join(parts)}.pt"
 
-    def _data(self) -> str:
-        """Tells data sets apart without reading them."""
-        digest = hashlib.sha256((self._folder / "meta.json").read_bytes())
-        for path in sorted(self._folder.glob("shard-*.npz")):
-            digest.update(f"{path.name} {path.stat().st_size} ".encode())
-        return digest.hexdigest()[:8]
+
+def data_digest(folder: Path) -> str:
+    """Tells data sets apart without reading them."""
+    digest = hashlib.sha256((folder / "meta.json").read_bytes())
+    for path in sorted(folder.glob("shard-*.npz")):
+        digest.update(f"{path.name} {path.stat().st_size} ".encode())
+    return digest.hexdigest()[:8]
 
 
 def _numbered(
@@ -124,11 +125,8 @@ def _numbered(
 ) -> tuple[np.ndarray, Tensor | None, np.ndarray]:
     """Numbers of the actions, what vectors these are, and which undoes which."""
     actions = np.concatenate([s["actions"] for s in shards])
-    if mirrored and meta.bounds is not None:
-        raise ValueError(
-            "`slow.mirror=true` needs actions that are phrases, got vectors, of which "
-            "nobody knows how a mirror shows them: use slow.mirror=false."
-        )
+    if mirrored:
+        check_mirror(meta)
     if meta.bounds is not None:  # every action has a number of its own
         vectors = torch.from_numpy(actions).flatten(0, 1)
         numbers = np.arange(len(vectors)).reshape(actions.shape[:2])
@@ -146,6 +144,20 @@ def has_mirror(phrases: Sequence[str]) -> bool:
         p in words.paraphrases and words.mirror.get(p, p) in phrases for p in phrases
     )
     return bool(phrases) and all(known)
+
+
+def check_mirror(meta: ShardMeta) -> None:
+    """Refuses mirror images of actions of which nobody knows how they look there.
+
+    Raises:
+        ValueError: If actions are vectors, or phrases without mirror images.
+    """
+    if meta.bounds is not None:
+        raise ValueError(
+            "`slow.mirror=true` needs actions that are phrases, got vectors, of which "
+            "nobody knows how a mirror shows them: use slow.mirror=false."
+        )
+    mirrored_actions(meta.phrases)
 
 
 def mirrored_actions(phrases: Sequence[str]) -> np.ndarray:

@@ -18,6 +18,7 @@ from torch import Tensor
 from world_model import precision
 from world_model.diffusion import adapters
 from world_model.diffusion.denoiser import VideoDenoiser, denoising_loss
+from world_model.errors import at_least, positive, within
 from world_model.training.clips import TrainingBatch
 from world_model.training.progress import Log
 
@@ -47,6 +48,15 @@ class LoopConfig:
     mixed_precision: str | None = None
     evaluate_every: int
     checkpoint_every: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, num_steps=self.num_steps, evaluate_every=self.evaluate_every)
+        at_least(0, warmup=self.warmup)
+        if self.checkpoint_every is not None:
+            at_least(1, checkpoint_every=self.checkpoint_every)
+        positive(learning_rate=self.learning_rate)
+        within(0, 1, ema_decay=self.ema_decay)
+        precision.mixed_precision(self.mixed_precision)
 
 
 class TrainingLoop:
@@ -161,7 +171,8 @@ class TrainingLoop:
         """Loads the newest checkpoint, if any, and returns the step to go on from.
 
         Raises:
-            ValueError: If it was made with another learning rate, which it restores.
+            ValueError: If it was made with another learning rate, which it restores,
+                or has more steps behind it.
         """
         found = self._checkpoints()
         if not found:
@@ -175,7 +186,14 @@ class TrainingLoop:
                 f"`learning_rate` must be that of {found[-1]}, {rate}, got "
                 f"{self._config.learning_rate}: name it, or choose another output=."
             )
-        return int(found[-1].name.split("-")[1])
+        done = int(found[-1].name.split("-")[1])
+        if done > self._config.num_steps:
+            raise ValueError(
+                f"`num_steps` must be at least {done}, which {found[-1]} has behind "
+                f"it, got {self._config.num_steps}: name more, or choose another "
+                "output=."
+            )
+        return done
 
     def _checkpoints(self) -> list[Path]:
         """Whole checkpoints, the newest one last."""

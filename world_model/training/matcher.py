@@ -19,7 +19,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.fingerprint import encoder_fingerprint
 from world_model.phrase_space import Motion
 from world_model.place_matcher import ELSEWHERE, PlaceMatcher, relations
-from world_model.shards import read_meta, require_labels
+from world_model.shards import ShardMeta, read_meta, require_labels
 from world_model.training.episodes import LatentEpisodes, split
 from world_model.training.fit import FitConfig, fit, seeded
 from world_model.training.latents import encode_dataset, has_mirror, with_noise
@@ -69,33 +69,43 @@ def train_matcher(
             them were blocked.
     """
     meta = read_meta(data)
-    require_labels(data, meta, "stage=matcher", ["moved"])
-    if meta.motions is None:
-        raise ValueError(
-            f"`stage=matcher` needs actions that say how they move, got {data} "
-            "without: give the domain's `PhraseSpace` its motions and collect again."
-        )
+    motions = check_motions(data, meta)
     device = torch.device("cpu")
     train, held_out = split(
         encode_dataset(data, autoencoder, device, beside=True), config.held_out
     )
-    sets = [walks(train, meta.motions)]
+    sets = [walks(train, motions)]
     mirror = has_mirror(meta.phrases) if config.mirror is None else config.mirror
     if mirror:
         mirrored = encode_dataset(data, autoencoder, device, mirrored=True, beside=True)
-        sets.append(walks(split(mirrored, config.held_out)[0], meta.motions))
+        sets.append(walks(split(mirrored, config.held_out)[0], motions))
     with seeded(config.seed):
         matcher = PlaceMatcher(
-            motions=meta.motions,
+            motions=motions,
             encoder=encoder_fingerprint(autoencoder),
             latent_channels=train.latents.shape[-3],
             latent_size=train.latents.shape[-1],
             width=config.width,
         )
     log = Log(output / "matcher.csv")
-    fit_matcher(matcher, sets, walks(held_out, meta.motions), config, log)
+    fit_matcher(matcher, sets, walks(held_out, motions), config, log)
     matcher.eval().save_pretrained(output / "matcher")
     return matcher
+
+
+def check_motions(data: Path, meta: ShardMeta) -> Sequence[Motion]:
+    """How each action moves.
+
+    Raises:
+        ValueError: If the data set does not say that, or which were blocked.
+    """
+    require_labels(data, meta, "stage=matcher", ["moved"])
+    if meta.motions is None:
+        raise ValueError(
+            f"`stage=matcher` needs actions that say how they move, got {data} "
+            "without: give the domain's `PhraseSpace` its motions and collect again."
+        )
+    return meta.motions
 
 
 def walks(episodes: LatentEpisodes, motions: Sequence[Motion]) -> Walks:

@@ -15,7 +15,7 @@ from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.fingerprint import encoder_fingerprint
 from world_model.position_probe import UNIT, PositionProbe
-from world_model.shards import read_meta, read_shards, require_labels
+from world_model.shards import ShardMeta, read_meta, read_shards, require_labels
 from world_model.text.phrases import goals_of
 from world_model.training.action_codes import ActionCodes
 from world_model.training.episodes import LatentEpisodes, split
@@ -81,14 +81,14 @@ def train_position_probe(
         ValueError: If the data set does not say where its objects are.
     """
     meta = read_meta(data)
-    require_labels(data, meta, "stage=position_probe", ["visible"])
+    check_positions(data, meta)
     episodes = encode_dataset(data, autoencoder, torch.device("cpu"))
     labels = _labels(data, len(meta.objects))
     train, held_out = split(episodes, config.held_out)
     count = len(train.actions)
     known = _placed(train, [x[:count] for x in labels])
     real = _placed(held_out, [x[count:] for x in labels])
-    codes = ActionCodes.of(meta, episodes)
+    codes = ActionCodes.of(meta, episodes.vectors)
     judged = {
         "real": real,
         "imagined": _imagined(episodes, labels, denoiser, codes, config),
@@ -106,6 +106,20 @@ def train_position_probe(
     fit_position_probe(probe, known, judged, config, log)
     probe.eval().save_pretrained(output / "position_probe")
     return probe
+
+
+def check_positions(data: Path, meta: ShardMeta) -> None:
+    """Refuses data that do not say where objects are.
+
+    Raises:
+        ValueError: If labels or positions are missing.
+    """
+    require_labels(data, meta, "stage=position_probe", ["visible"])
+    if "positions" not in next(read_shards(data, only=("positions",))):
+        raise ValueError(
+            "`stage=position_probe` needs data that say where objects are, got "
+            f"{data}: collect domain=tabletop."
+        )
 
 
 def fit_position_probe(
@@ -183,17 +197,8 @@ def goal_places(
 
 
 def _labels(data: Path, num_objects: int) -> list[Tensor]:
-    """Positions (E, T + 1, n, 3), visible, shifts (E, T + 1, n) of nameable objects.
-
-    Raises:
-        ValueError: If the shards do not say where objects are.
-    """
+    """Positions (E, T + 1, n, 3), visible, shifts (E, T + 1, n) of nameable objects."""
     shards = list(read_shards(data, only=("positions", "visible")))
-    if "positions" not in shards[0]:
-        raise ValueError(
-            "`stage=position_probe` needs data that say where objects are, got "
-            f"{data}: collect domain=tabletop."
-        )
     # The nameable objects come first (`world_model.shards`).
     places = np.concatenate([s["positions"] for s in shards])[:, :, :num_objects]
     visible = np.concatenate([s["visible"] for s in shards]) > 0

@@ -21,6 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.errors import at_least, positive, within
 from world_model.fingerprint import encoder_fingerprint
 from world_model.frames import to_model
 from world_model.predictive_state import (
@@ -69,6 +70,15 @@ class PredictiveStateConfig:
     held_out: float = 0.1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        at_least(1, num_steps=self.num_steps, num_carry_steps=self.num_carry_steps)
+        at_least(1, batch_size=self.batch_size, num_episodes=self.num_episodes)
+        at_least(1, code_size=self.code_size, width=self.width)
+        at_least(1, min_count=self.min_count)
+        positive(learning_rate=self.learning_rate)
+        shares = {"silent": self.silent, "held_out": self.held_out}
+        within(0, 1, min_gain=self.min_gain, **shares)
+
 
 @dataclass(frozen=True)
 class Sights:
@@ -101,16 +111,25 @@ def train_predictive_state(
         ValueError: If actions are vectors, or none of them uncovers what was seen.
     """
     meta = read_meta(data)
-    if meta.bounds is not None:
-        raise ValueError(
-            "`stage=predictive_state` needs actions that are phrases, got "
-            f"{data} of vectors: leave the stage out."
-        )
+    check_phrases(data, meta)
     sights = _load(data, meta, autoencoder)
     options = {"encoder": encoder_fingerprint(autoencoder), "phrases": meta.phrases}
     net = fit_predictive_state(sights, options, config, output)
     net.eval().save_pretrained(output / "predictive_state")
     return net
+
+
+def check_phrases(data: Path, meta: ShardMeta) -> None:
+    """Refuses data of vectors.
+
+    Raises:
+        ValueError: If actions are no phrases.
+    """
+    if meta.bounds is not None:
+        raise ValueError(
+            "`stage=predictive_state` needs actions that are phrases, got "
+            f"{data} of vectors: leave the stage out."
+        )
 
 
 def fit_predictive_state(

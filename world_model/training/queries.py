@@ -97,7 +97,7 @@ def ask(
     Raises:
         ValueError: If the memory reads what encoded episodes do not hold.
     """
-    _check_memory(memory)
+    check_memory(memory)
     memory.reset(len(episodes), seeds=list(episodes))
     parts: list[Queries] = []
     for t in range(max(snapshots)):
@@ -109,7 +109,7 @@ def ask(
     return joined(parts)
 
 
-def _check_memory(memory: Memory) -> None:
+def check_memory(memory: Memory) -> None:
     """Refuses memories that read what encoded episodes do not hold.
 
     Raises:

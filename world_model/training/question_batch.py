@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from world_model.diffusion.denoiser import Clip, add_noise
-from world_model.errors import unknown_name
+from world_model.errors import at_least, unknown_name, within
 from world_model.training.clips import ClipMix, TrainingBatch
 from world_model.training.loop import LoopConfig
 from world_model.training.queries import NUM_PAST, Queries
@@ -73,6 +74,14 @@ class SlowFastConfig(LoopConfig):
     mix: ClipMix = field(default_factory=ClipMix)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        counts = ("rounds", "episodes", "parallel", "per_snapshot", "batch_size")
+        at_least(1, **{name: getattr(self, name) for name in (*counts, "groups")})
+        at_least(1, shard_steps=self.shard_steps)
+        at_least(1, **{"snapshots": min(self.snapshots, default=0)})
+        shares = ("rehearsal", "dropped", "wrong", "from_recalled", "held_out")
+        within(0, 1, **{name: getattr(self, name) for name in shares})
+        within(0, math.inf, text_noise=self.text_noise)
         if self.reading not in READINGS:
             raise unknown_name("reading", self.reading, READINGS)
         saved = "checkpoint_every" if self.checkpoint_every else "evaluate_every"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.diffusion.sampler import sample_future
+from world_model.errors import at_least, within
 from world_model.training.action_codes import ActionCodes
 from world_model.training.clips import ClipMix, TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes, joined, split
@@ -43,6 +45,12 @@ class SlowConfig(LoopConfig):
     compile: bool = False
     mix: ClipMix = field(default_factory=ClipMix)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, batch_size=self.batch_size)
+        within(0, 1, held_out=self.held_out)
+        within(0, math.inf, text_noise=self.text_noise)
+
 
 def train_slow(
     denoiser: VideoDenoiser,
@@ -66,12 +74,7 @@ def train_slow(
     Raises:
         ValueError: If the denoiser reads codes of another size.
     """
-    size = codes.table.shape[1]
-    if denoiser.config["text_dim"] != size:
-        raise ValueError(
-            f"`denoiser.text_dim` must be {size}, the size of what is read of these "
-            f"data's actions, got {denoiser.config['text_dim']}."
-        )
+    check_codes(denoiser, codes)
     train, held_out = split(data, config.held_out)
     if mirrored is not None:
         train = joined(train, split(mirrored, config.held_out)[0])
@@ -85,6 +88,20 @@ def train_slow(
         log="slow.csv",
         label="slow learning",
     )
+
+
+def check_codes(denoiser: VideoDenoiser, codes: ActionCodes) -> None:
+    """Refuses a denoiser that reads codes of another size.
+
+    Raises:
+        ValueError: With both sizes.
+    """
+    size = codes.table.shape[1]
+    if denoiser.config["text_dim"] != size:
+        raise ValueError(
+            f"`denoiser.text_dim` must be {size}, the size of what is read of these "
+            f"data's actions, got {denoiser.config['text_dim']}."
+        )
 
 
 def _batch(

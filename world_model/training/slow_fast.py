@@ -61,11 +61,7 @@ def train_slow_fast(
         ValueError: If `output` holds snapshots of another origin, episodes are too few
             or too short, or the memory's answers cannot be trained with.
     """
-    if max(config.snapshots) > data.actions.shape[1]:
-        raise ValueError(
-            f"`slow_fast.snapshots` must be at most {data.actions.shape[1]}, the "
-            f"actions of an episode, got {list(config.snapshots)}: name others."
-        )
+    check_snapshots(config, data.actions.shape[1])
     train, held_out = split(data, config.held_out)
     _check_wrong_episodes(config, len(train.actions))
     folder = output / "snapshots"
@@ -91,6 +87,19 @@ def train_slow_fast(
         return skills | evaluate_memory(network, judged, codes, config)
 
     return loop.run(batch, judge, log="slow_fast.csv", label="slow-fast learning")
+
+
+def check_snapshots(config: SlowFastConfig, num_actions: int) -> None:
+    """Refuses snapshots that are taken after the end.
+
+    Raises:
+        ValueError: If episodes have fewer actions.
+    """
+    if max(config.snapshots) > num_actions:
+        raise ValueError(
+            f"`slow_fast.snapshots` must be at most {num_actions}, the actions of an "
+            f"episode, got {list(config.snapshots)}: name others."
+        )
 
 
 def _check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:

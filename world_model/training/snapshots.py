@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,10 @@ from world_model.api import Memory
 from world_model.diffusion.denoiser import VideoDenoiser
 from world_model.training.clips import TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes
+from world_model.training.origin import claim
 from world_model.training.queries import Queries, ask
 from world_model.training.question_batch import SlowFastConfig, question_batch
-from world_model.whole_file import write_text, write_whole
+from world_model.whole_file import write_whole
 
 MakeMemory = Callable[[VideoDenoiser], Memory]
 _WRITTEN_BY = ("seed", "parallel", "snapshots", "per_snapshot", "held_out")
@@ -135,18 +135,8 @@ class Snapshots:
         """Notes in the folder what its snapshots are made with, or compares it."""
         fields = _WRITTEN_BY + (_LATER_ROUNDS if self._config.rounds > 1 else ())
         values = {name: getattr(self._config, name) for name in fields}
-        text = json.dumps({**origin, **values}, indent=1, sort_keys=True) + "\n"
         path = self._folder / "origin.json"
-        if not path.exists():
-            write_text(path, text)
-        made, found = json.loads(text), json.loads(path.read_text())
-        other = [key for key in {**found, **made} if found.get(key) != made.get(key)]
-        if other:
-            raise ValueError(
-                "`output` must hold no snapshots that were made otherwise, got other "
-                f"values of {', '.join(sorted(other))} in {path}: "
-                "choose another output=."
-            )
+        claim(path, {**origin, **values}, what="snapshots", begun=path.exists())
 
 
 def _read(path: Path) -> Queries:

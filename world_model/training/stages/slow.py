@@ -1,0 +1,126 @@
+"""Stage `slow`: the denoiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelerate.utils import set_seed
+from omegaconf import DictConfig
+
+from world_model.device import default_device
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
+from world_model.fingerprint import encoder_fingerprint
+from world_model.options import make_options
+from world_model.plain import plain
+from world_model.training.action_codes import ActionCodes, check_goals
+from world_model.training.latents import (
+    check_mirror,
+    data_digest,
+    encode_dataset,
+    has_mirror,
+)
+from world_model.training.origin import claim
+from world_model.training.slow import SlowConfig, check_codes, train_slow
+from world_model.training.stages.training import Job, Training, trained_denoiser
+
+_FIXED = ("batch_size", "ema_decay", "seed", "held_out", "text_noise", "mirror")
+"""Hyper-parameters that must not change on the way, beside those of the clips."""
+
+
+def slow(training: Training) -> Job:
+    """The denoiser."""
+    cfg, meta = training.cfg, training.meta
+    fields = plain(cfg.slow)
+    if fields["mirror"] is None:
+        fields["mirror"] = has_mirror(meta.phrases)
+    config = make_options(SlowConfig, "slow", fields)
+    if config.mirror:
+        check_mirror(meta)
+    check_goals(meta, config.mix.goal > 0)
+    _check_length(training, max(config.mix.num_past))
+    set_seed(config.seed)
+    denoiser = _first_denoiser(cfg)
+    _check_channels(denoiser, training.planned_autoencoder())
+    if meta.bounds is None:
+        check_codes(denoiser, ActionCodes.of(meta, None, goals=config.mix.goal > 0))
+    return lambda: _train_slow(training, denoiser, config)
+
+
+def _first_denoiser(cfg: DictConfig) -> VideoDenoiser:
+    """Fresh weights, or those of `init`."""
+    fresh = VideoDenoiser(**plain(cfg.denoiser))
+    if not cfg.init:
+        return fresh
+    init = trained_denoiser(Path(cfg.init))
+    if cfg.denoiser.get("coordinates") and not init.config["coordinates"]:
+        return with_coordinates(init)
+    return init
+
+
+def _train_slow(
+    training: Training, denoiser: VideoDenoiser, config: SlowConfig
+) -> VideoDenoiser:
+    autoencoder, device = training.autoencoder(), default_device()
+    _claim(training, autoencoder, denoiser, config)
+    episodes = encode_dataset(training.data, autoencoder.to(device), device)
+    mirrored = None
+    if config.mirror:
+        mirrored = encode_dataset(training.data, autoencoder, device, mirrored=True)
+    goals = config.mix.goal > 0
+    codes = ActionCodes.of(training.meta, episodes.vectors, goals=goals)
+    output = training.output
+    return train_slow(denoiser, episodes, codes, output, config, mirrored=mirrored)
+
+
+def _claim(
+    training: Training,
+    autoencoder: FrameAutoencoder,
+    denoiser: VideoDenoiser,
+    config: SlowConfig,
+) -> None:
+    """Lets nobody continue a training that was begun with something else.
+
+    Raises:
+        ValueError: If checkpoints in `output` were.
+    """
+    origin = {
+        "stage": "slow",
+        "data": data_digest(training.data),
+        "encoder": encoder_fingerprint(autoencoder),
+        "init": training.cfg.init and str(training.cfg.init),
+        "denoiser": {k: v for k, v in denoiser.config.items() if k[0] != "_"},
+        **{name: getattr(config, name) for name in _FIXED},
+        "mix": vars(config.mix),
+    }
+    begun = any(training.output.glob("checkpoint-*"))
+    path = training.output / "origin.json"
+    claim(path, origin, what="checkpoints", begun=begun)
+
+
+def _check_length(training: Training, num_past: int) -> None:
+    """Refuses episodes that are shorter than the past of a clip.
+
+    Raises:
+        ValueError: With the length and the remedy.
+    """
+    length = training.num_actions
+    if length < num_past:
+        raise ValueError(
+            f"`slow.mix.num_past` must be at most {length}, the actions of an episode "
+            f"of {training.data}, got {num_past}: collect longer episodes."
+        )
+
+
+def _check_channels(denoiser: VideoDenoiser, autoencoder: FrameAutoencoder) -> None:
+    """Refuses a denoiser of other latents.
+
+    Raises:
+        ValueError: With both numbers of channels.
+    """
+    asked = denoiser.config["latent_channels"]
+    made = autoencoder.config["latent_channels"]
+    if asked != made:
+        raise ValueError(
+            f"`denoiser.latent_channels` must be the autoencoder's {made}, got {asked}."
+        )

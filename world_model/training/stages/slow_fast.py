@@ -1,0 +1,120 @@
+"""Stage `slow_fast`: the denoiser learns to use a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate.utils import set_seed
+from omegaconf import DictConfig
+
+from world_model.api import Memory
+from world_model.device import default_device
+from world_model.diffusion.autoencoder import FrameAutoencoder
+from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.fingerprint import encoder_fingerprint
+from world_model.memory.build import NETS, build_memory
+from world_model.options import make_options
+from world_model.plain import plain
+from world_model.pretrained import load_trained
+from world_model.provenance import weights_digests
+from world_model.shards import ShardMeta
+from world_model.training.action_codes import ActionCodes, check_goals
+from world_model.training.export import with_denoiser
+from world_model.training.latents import encode_dataset
+from world_model.training.origin import claim
+from world_model.training.queries import check_memory, latent_model
+from world_model.training.question_batch import SlowFastConfig
+from world_model.training.slow_fast import check_snapshots, train_slow_fast
+from world_model.training.stages.training import Job, Training, trained_denoiser
+
+
+def slow_fast(training: Training) -> Job:
+    """The denoiser learns to use a memory."""
+    cfg, meta = training.cfg, training.meta
+    _check_slow_fast(training)
+    fields = plain(cfg.slow_fast)
+    fields["mix"] = plain(cfg.slow.mix) | fields.get("mix", {})
+    config = make_options(SlowFastConfig, "slow_fast", fields)
+    check_snapshots(config, training.num_actions)
+    check_goals(meta, config.mix.goal > 0)
+    weights = Path(cfg.init or cfg.weights)
+    folder = weights / "autoencoder"
+    encode = load_trained(FrameAutoencoder, folder, name="autoencoder", stage="fit")
+    denoiser = trained_denoiser(weights / "denoiser")
+    encoder = encoder_fingerprint(encode)
+
+    def make_memory(network: VideoDenoiser, min_change: float) -> Memory:
+        model = latent_model(network, meta, min_change)
+        return build_memory(plain(cfg.memory), model, weights, encoder)
+
+    copy = VideoDenoiser.from_config(denoiser.config)  # a memory may attach adapters
+    check_memory(make_memory(copy, 0.0))
+    return lambda: _train_slow_fast(training, encode, denoiser, make_memory, config)
+
+
+def _train_slow_fast(
+    training: Training,
+    autoencoder: FrameAutoencoder,
+    denoiser: VideoDenoiser,
+    make_memory: Callable[[VideoDenoiser, float], Memory],
+    config: SlowFastConfig,
+) -> Path:
+    cfg, meta, output = training.cfg, training.meta, training.output
+    weights, device = Path(cfg.init or cfg.weights), default_device()
+    encoder = encoder_fingerprint(autoencoder)
+    begun = any(output.glob("checkpoint-*"))
+    note = {"stage": "slow_fast"}  # its snapshots say the rest
+    claim(output / "origin.json", note, what="checkpoints", begun=begun)
+    autoencoder.to(device)
+    episodes = encode_dataset(training.data, autoencoder, device, beside=True)
+    set_seed(config.seed)
+    trained = train_slow_fast(
+        denoiser,
+        lambda network: make_memory(network, episodes.min_change),
+        episodes,
+        ActionCodes.of(meta, None, goals=config.mix.goal > 0),
+        output,
+        config,
+        origin=_origin(cfg, weights, meta)
+        | {"encoder": encoder, "episodes": len(episodes.actions)},
+    )
+    with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
+    return output / "weights"
+
+
+def _origin(cfg: DictConfig, weights: Path, meta: ShardMeta) -> dict[str, Any]:
+    """Names the memory and the data that snapshots are made with."""
+    digests = weights_digests(weights)
+    return {
+        "memory": plain(cfg.memory),
+        "nets": {part: x for part, x in digests.items() if part in NETS},
+        "data": meta.provenance,
+    }
+
+
+def _check_slow_fast(training: Training) -> None:
+    """Refuses what the slow-fast loop cannot train on or with.
+
+    Raises:
+        ValueError: If actions are vectors, the memory sets the model's context, or
+            slow learning is to run in the same output.
+    """
+    if training.meta.bounds is not None:
+        raise ValueError(
+            f"`stage=slow_fast` needs actions that are phrases, got {training.data} of "
+            "vectors: leave the stage out."
+        )
+    memory = training.cfg.memory
+    if "context_frames" in memory:
+        raise ValueError(
+            f"`memory` must leave the model its context, got {memory.name}, which "
+            "sets `context_frames`: choose another memory."
+        )
+    if "slow" in training.earlier:
+        raise ValueError(
+            "`stage=slow_fast` starts from exported weights and needs an output of its "
+            f"own, got stage=[{','.join(training.earlier)},slow_fast]: run it by a "
+            "command of its own."
+        )
