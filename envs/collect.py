@@ -29,9 +29,10 @@ from envs.domains import (
     goal_domain_class,
     has_vectors,
 )
+from envs.formats.plan import MIN_ACTIONS
 from envs.recording import record_both, record_episode, record_vectors
 from envs.splits import check_split, episode_rng
-from world_model.errors import at_least, told_in_one_line
+from world_model.errors import at_least, told_in_one_line, true_or_false
 from world_model.names import check_group_names
 from world_model.plugins import register_configs
 from world_model.shards import (
@@ -48,6 +49,7 @@ def main(cfg: DictConfig) -> None:
     """Collects `episodes` episodes of `actions` actions into `output`."""
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it reports its plug-ins
     with told_in_one_line():
+        at_least(MIN_ACTIONS, actions=cfg.actions)  # slow learning needs them
         collect(
             cfg.domain.name,
             Path(cfg.output),
@@ -90,6 +92,7 @@ def collect(
             `output` holds a data set made with other settings.
     """
     at_least(1, episodes=episodes, actions=actions)
+    true_or_false(beside=beside)
     at_least(1, shard_size=shard_size, workers=workers)
     check_split(split)
     if beside and getattr(any_domain_class(domain), "look_offset", None) is None:

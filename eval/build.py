@@ -23,7 +23,7 @@ from eval.decision_limit import check_limit
 from eval.make_part import checked, expect, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel, device_of
-from world_model.errors import at_least, unknown_name
+from world_model.errors import at_least, true_or_false, unknown_name
 from world_model.plain import plain
 from world_model.policy_api import Objective, Planner, Policy
 
@@ -78,6 +78,7 @@ def check(cfg: DictConfig) -> None:
 
     at_least(1, episodes=cfg.episodes, num_envs=cfg.num_envs, workers=cfg.workers)
     at_least(0, first_seed=cfg.first_seed)
+    true_or_false(video=cfg.video)
     if cfg.split not in ("val", "test"):
         raise ValueError(
             f"`split` must be val or test, got {cfg.split}: training seeds are "

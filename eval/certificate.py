@@ -72,12 +72,7 @@ def certificate(records: dict[str, RunRecord]) -> dict[str, Any]:
     """
     check_comparable(records)
     for name, record in records.items():
-        if record.remaining_seeds():
-            raise ValueError(
-                f"A certificate needs finished rows, got {name} with "
-                f"{len(record.remaining_seeds())} episodes missing: finish the run "
-                f"of {record.directory} first."
-            )
+        _check_finished(name, record)
     top = records["simulator"]
     run = top.run()
     rows = [_row(name, record, top) for name, record in records.items()]
@@ -94,6 +89,15 @@ def certificate(records: dict[str, RunRecord]) -> dict[str, Any]:
         "holds": margins_hold and ceiling["success"] >= CEILING,
         "rows": rows,
     }
+
+
+def _check_finished(name: str, record: RunRecord) -> None:
+    if record.remaining_seeds():
+        raise ValueError(
+            f"A certificate needs finished rows, got {name} with "
+            f"{len(record.remaining_seeds())} episodes missing: finish the run "
+            f"of {record.directory} first."
+        )
 
 
 def _row(name: str, record: RunRecord, top: RunRecord) -> dict[str, Any]:
@@ -194,6 +198,7 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     records = {name: session.record for name, session in sessions.items()}
     if cfg.simulator:
         records["simulator"] = RunRecord(cfg.simulator)
+        _check_finished("simulator", records["simulator"])
     check_comparable(records)
     for session in sessions.values():
         session.run()
@@ -210,6 +215,11 @@ def _common_overrides(cfg: DictConfig) -> list[str]:
     """The options of `eval.run` that all rows share."""
     from eval.build import check
 
+    if cfg.simulator and cfg.weights:
+        raise ValueError(
+            f"`weights` are those of a simulator row to be run, got {cfg.weights} "
+            f"beside simulator={cfg.simulator}: leave one of them away."
+        )
     names = ("split", "episodes", "first_seed", "num_envs", "workers", "outputs")
     options = [f"{name}={cfg[name]}" for name in names]
     same = [f"task={cfg.task.name}", "paired=null", "video=false"]

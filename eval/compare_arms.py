@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from string import Formatter
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,14 @@ def compare_arms(
         seeds: Training seeds; an interval needs two or more.
 
     Raises:
-        ValueError: If a row is missing.
+        ValueError: If a row is missing, or the pattern names none.
     """
+    named = {part[1] for part in Formatter().parse(pattern)} - {None}
+    if "arm" not in named or not named <= {"arm", "seed"}:
+        raise ValueError(
+            "`pattern` must hold {arm}, may hold {seed} and nothing else in braces, "
+            f"got {pattern!r}."
+        )
     trained = list(product(arms, seeds))
     rows = {(arm, seed): pattern.format(arm=arm, seed=seed) for arm, seed in trained}
     known = table["row"].unique()
@@ -117,6 +124,21 @@ def print_arms(table: pd.DataFrame, first: str, console: Console | None = None) 
     (console or Console()).print(shown)
 
 
+def _lines(folder: Path) -> pd.DataFrame:
+    """The answers that a finished recall run keeps.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    path = folder / TABLE
+    if not path.exists():
+        raise ValueError(
+            f"{folder} must hold {TABLE} of a finished suite=recall, got none: name "
+            "the folder below outputs/ that it printed (results/ keeps summaries only)."
+        )
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the comparison; returns 1 after printing why there is none."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -126,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
     asked = parser.parse_args(argv)
     try:
-        lines = pd.read_csv(asked.folder / TABLE, keep_default_na=False, na_values=[""])
+        lines = _lines(asked.folder)
         table = compare_arms(lines, asked.pattern, asked.arms, asked.seeds)
     except USER_ERRORS as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

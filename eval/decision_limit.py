@@ -9,6 +9,9 @@ from omegaconf import DictConfig
 
 from eval.time_limit import OutOfTime, time_limit
 
+_MOST_SECONDS = 1_000_000
+"""Timers of the operating system take no infinity."""
+
 
 def check_limit(cfg: DictConfig) -> None:
     """Refuses a `decision_seconds` that no decision can keep.
@@ -18,10 +21,10 @@ def check_limit(cfg: DictConfig) -> None:
     """
     seconds = cfg.decision_seconds
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and seconds > 0):
+    if seconds is not None and not (is_number and 0 < seconds <= _MOST_SECONDS):
         raise ValueError(
-            f"`decision_seconds` must be a positive number, got {seconds}: null sets "
-            "no limit."
+            "`decision_seconds` must be a positive number of at most "
+            f"{_MOST_SECONDS}, got {seconds}: null sets no limit."
         )
 
 

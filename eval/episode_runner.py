@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
+from envs.domains import any_domain_class
 from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
-from eval.image_scores import recall_scores
+from eval.image_scores import recall_scores, require_scores
 from eval.imagine import Imagined, imagine_paths
 from eval.make_part import naming
 from eval.record import Row
 from eval.tours import TourCache
+from eval.video_distance import require_distance
 from planners.mpc import MPCPolicy
 
 
@@ -35,6 +37,11 @@ class EpisodeRunner:
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self.parts: Parts = build(cfg)
+        if isinstance(self.parts.policy, MPCPolicy):
+            size = any_domain_class(cfg.task.domain).frame_shape[0]
+            require_scores(size)
+            if cfg.video:
+                require_distance(size)
         # Now: the code may be edited while this runs.
         self.tours = TourCache.of(cfg, self.parts.device)
         self._envs: list[TaskEnv] = []

@@ -13,10 +13,24 @@ from eval.imagine import Imagined
 from eval.video.cuts import cut_threshold, scene_cuts
 from eval.video.images import psnr, ssim
 from eval.video.lpips import MIN_SIZE, Lpips
+from eval.video.weights import VGG16, find
 from world_model.frames import to_model
 
 MAX_PSNR = 60.0
 """Equal images have no finite PSNR; above this they are equal to the eye [dB]."""
+
+
+def require_scores(image_size: int) -> None:
+    """Refuses to begin what cannot be scored in the end.
+
+    Args:
+        image_size: Side of the images [px].
+
+    Raises:
+        FileNotFoundError: If the weights of LPIPS are not installed.
+    """
+    if image_size >= MIN_SIZE:
+        find(VGG16)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from world_model.whole_file import write_text
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
+LEADERBOARD = PROJECT_ROOT / "results" / "leaderboard.csv"
 NO_ROWS = "No row is committed yet: `results/leaderboard.csv` does not exist."
 CEILING = "oracle"
 """A task with rows of this memory compares memories: the README shows it."""
@@ -101,11 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--tables", type=Path, default=PROJECT_ROOT / "docs" / "results.md"
     )
-    parser.add_argument(
-        "--leaderboard",
-        type=Path,
-        default=PROJECT_ROOT / "results" / "leaderboard.csv",
-    )
+    parser.add_argument("--leaderboard", type=Path, default=LEADERBOARD)
     arguments = parser.parse_args(argv)
     try:
         _update(arguments)
@@ -117,12 +114,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _update(arguments: argparse.Namespace) -> None:
     path = arguments.leaderboard
-    rows = read_leaderboard(path) if path.exists() else pd.DataFrame()
-    pages = {arguments.readme: summary(rows), arguments.tables: render(rows)}
-    for page, table in pages.items():
-        text = page.read_text()
-        wanted = replace_table(text, table)
-        if arguments.check and wanted != text:
+    is_ours = path == LEADERBOARD  # which may have no rows yet
+    rows = pd.DataFrame() if is_ours and not path.exists() else read_leaderboard(path)
+    tables = {arguments.readme: summary(rows), arguments.tables: render(rows)}
+    pages = {page: replace_table(page.read_text(), x) for page, x in tables.items()}
+    for page, wanted in pages.items():
+        if arguments.check and wanted != page.read_text():
             raise ValueError(
                 f"The table of {page} must be that of {path}, got another one: run "
                 "`python -m eval.readme` and commit the result."

@@ -30,6 +30,19 @@ if TYPE_CHECKING:
     from eval.session import Session
 
 
+_INSTEAD = {
+    "recall": {"episodes": "recall.paths", "paired": "recall.memories"},
+    "generate": {"paired": "generate.memories"},
+    "planners": {"paired": "planners.world_models"},
+    "quality": {
+        "episodes": "quality.episodes",
+        "first_seed": "quality.first_seed",
+        "paired": "several runs",
+    },
+}
+"""What other suites read instead of an option of `suite=tasks`."""
+
+
 @hydra.main(config_path="../configs", config_name="eval", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Runs the episodes that the records do not hold yet, then reports."""
@@ -46,11 +59,27 @@ def main(cfg: DictConfig) -> None:
     try:
         if cfg.suite not in suites:
             raise unknown_name("suite", cfg.suite, suites)
+        _check_heeded(cfg.suite, overrides)
         check(cfg)
         use_threads(cfg.threads, cfg.workers)
         suites[cfg.suite](cfg, overrides)
     except USER_ERRORS as error:
         _stop(f"error: {one_line(error)}")
+
+
+def _check_heeded(suite: str, overrides: list[str]) -> None:
+    """Refuses options of `suite=tasks` that another suite would pass over.
+
+    Raises:
+        ValueError: With the option that it reads instead.
+    """
+    for override in overrides:
+        name = override.lstrip("+~").split("=")[0]
+        if name in _INSTEAD.get(suite, {}):
+            raise ValueError(
+                f"`{name}` is not read by suite={suite}, got {override}: use "
+                f"{_INSTEAD[suite][name]} instead."
+            )
 
 
 def _stop(message: str) -> NoReturn:

@@ -67,6 +67,17 @@ def positive(**values: float) -> None:
             raise ValueError(f"`{name}` must be positive, got {value!r}.")
 
 
+def true_or_false(**values: object) -> None:
+    """Refuses words such as "no", which every test takes for yes.
+
+    Raises:
+        ValueError: If a value is not a bool.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"`{name}` must be true or false, got {value!r}.")
+
+
 def _is_finite(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, Real):
         return False

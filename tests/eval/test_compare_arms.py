@@ -54,3 +54,8 @@ def test_the_command_prints_the_table_or_the_missing_row(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: Unknown row 'lora weights=nine-0'")
     assert "lora weights=none-0" in error
+    assert main([str(tmp_path), "{arm} {sed}", *words[2:], "none"]) == 1
+    rule = "error: `pattern` must hold {arm}, may hold {seed} and nothing else in br"
+    assert capsys.readouterr().err.startswith(rule)
+    assert main([str(tmp_path / "no"), *words[1:], "none"]) == 1
+    assert "must hold recall.csv of a finished suite=recall" in capsys.readouterr().err

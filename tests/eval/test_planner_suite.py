@@ -134,7 +134,7 @@ def test_a_second_is_worth_what_the_rows_of_calls_say(run, tmp_path):
             "planner.planner.depth=2",
             "`suite=planners` chooses by `planners.optimizers`, got planner.planner.de",
         ),
-        ("decision_seconds=0", "`decision_seconds` must be a positive number, got 0: "),
+        ("decision_seconds=0", "`decision_seconds` must be a positive number of at mo"),
         ("suite=planer", "Unknown suite 'planer'. Did you mean 'planners'?"),
     ],
 )

@@ -63,9 +63,10 @@ def test_the_markers_must_be_there_once(text):
         replace_table(text, "table")
 
 
-def test_the_command_writes_and_checks(tmp_path, capsys):
+def test_the_command_writes_and_checks(tmp_path, capsys, monkeypatch):
     readme, tables = tmp_path / "README.md", tmp_path / "results.md"
     leaderboard = tmp_path / "leaderboard.csv"
+    monkeypatch.setattr("eval.readme.LEADERBOARD", leaderboard)  # may be missing
     for page in (readme, tables):
         page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     options = ["--readme", str(readme), "--tables", str(tables)]
@@ -82,6 +83,15 @@ def test_the_command_writes_and_checks(tmp_path, capsys):
     assert "| oracle | no | 25.0" in tables.read_text()
     tables.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     assert main([*options, "--check"]) == 1
+
+
+def test_a_leaderboard_that_is_not_there_empties_no_page(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(text := f"{BEGIN}\nrows\n{END}\n")
+    words = ["--readme", str(page), "--tables", str(page)]
+    assert main([*words, "--leaderboard", str(tmp_path / "leaderbord.csv")]) == 1
+    assert "leaderbord.csv must hold promoted rows" in capsys.readouterr().err
+    assert page.read_text() == text
 
 
 def test_the_committed_pages_show_the_committed_rows():

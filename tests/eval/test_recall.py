@@ -139,7 +139,7 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
         (["recall.paths=0"], "`recall.paths` must be at least 1, got 0"),
         (
             ["recall.queries=201"],
-            "`recall.queries` must be at least 1 and at most 200, got 201",
+            "`recall.queries` must be at most 200, got 201",
         ),
         (
             ["recall.paths=9", "num_envs=4"],
@@ -149,6 +149,9 @@ def test_a_row_to_compare_with_must_be_one_of_the_rows(tmp_path: Path) -> None:
         (["recall.memories=[anchor,ridge]"], "must hold none, to which the others"),
         (["recall.horizons=[0,2]"], "`recall.horizons` must hold .* got .0, 2."),
         (["recall.horizons=[1,1]"], "each once and at least 1, got .1, 1."),
+        (["recall.horizons=4"], "`recall.horizons` must be a list, got 4"),
+        (["recall.legs=24"], "`recall.legs` must be a list, got 24"),
+        (["recall.legs=[24,2.5]"], "`recall.legs` must be a whole number, got 2.5"),
         (["recall.horizons=[]"], "each once and at least 1, got ..: correct it"),
         (["planner=random"], "needs a planner that imagines, got planner=random"),
         (["memory=anchor"], "those of `recall.memories`, got memory=anchor, which"),
