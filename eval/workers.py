@@ -46,6 +46,8 @@ def run_in_workers(
         backend="loky",
         return_as="generator_unordered",
     )
+    # Processes that another part of this program has left know older plug-ins.
+    get_reusable_executor().shutdown(wait=True)
     try:
         yield from pool(jobs)
     finally:
