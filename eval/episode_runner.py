@@ -14,12 +14,12 @@ from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.decision_limit import decision_limit
 from eval.evaluate import Episode, run_episodes
-from eval.image_scores import recall_scores, require_scores
+from eval.image_scores import recall_scores, require_networks
 from eval.imagine import Imagined, imagine_paths
 from eval.make_part import naming
 from eval.record import Row
 from eval.tours import TourCache
-from eval.video_distance import require_distance
+from eval.video.weights import I3D, VGG16
 from planners.mpc import MPCPolicy
 
 
@@ -39,9 +39,7 @@ class EpisodeRunner:
         self.parts: Parts = build(cfg)
         if isinstance(self.parts.policy, MPCPolicy):
             size = any_domain_class(cfg.task.domain).frame_shape[0]
-            require_scores(size)
-            if cfg.video:
-                require_distance(size)
+            require_networks(size, VGG16, *[I3D] * bool(cfg.video))
         # Now: the code may be edited while this runs.
         self.tours = TourCache.of(cfg, self.parts.device)
         self._envs: list[TaskEnv] = []

@@ -13,24 +13,26 @@ from eval.imagine import Imagined
 from eval.video.cuts import cut_threshold, scene_cuts
 from eval.video.images import psnr, ssim
 from eval.video.lpips import MIN_SIZE, Lpips
-from eval.video.weights import VGG16, find
+from eval.video.weights import WeightFile, find
 from world_model.frames import to_model
 
 MAX_PSNR = 60.0
 """Equal images have no finite PSNR; above this they are equal to the eye [dB]."""
 
 
-def require_scores(image_size: int) -> None:
+def require_networks(image_size: int, *files: WeightFile) -> None:
     """Refuses to begin what cannot be scored in the end.
 
     Args:
-        image_size: Side of the images [px].
+        image_size: Side of the images [px]; small ones need no networks.
+        files: Weights of the networks that score.
 
     Raises:
-        FileNotFoundError: If the weights of LPIPS are not installed.
+        FileNotFoundError: If one is not installed.
     """
     if image_size >= MIN_SIZE:
-        find(VGG16)
+        for file in files:
+            find(file)
 
 
 @torch.no_grad()

@@ -16,25 +16,11 @@ from eval.video.feature_set import extract
 from eval.video.features import VideoFeatures
 from eval.video.fvd import VideoDistance, compare
 from eval.video.lpips import MIN_SIZE
-from eval.video.weights import I3D, find
 from world_model.frames import to_model
 from world_model.whole_file import write_text
 
 NUM_FRAMES = 16
 """Frames of a clip: four chunks of four, which the shortest path of `rooms` has."""
-
-
-def require_distance(image_size: int) -> None:
-    """Refuses to begin videos that cannot be compared in the end.
-
-    Args:
-        image_size: Side of the images [px].
-
-    Raises:
-        FileNotFoundError: If the weights of I3D are not installed.
-    """
-    if image_size >= MIN_SIZE:
-        find(I3D)
 
 
 def video_distance(

@@ -25,7 +25,7 @@ from envs.domains import any_domain_class
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
-from eval.image_scores import ImageScores, require_scores
+from eval.image_scores import ImageScores, require_networks
 from eval.recall.pairs import NONE, pairs
 from eval.recall.paths import lengthen
 from eval.recall.queries import MOST_QUERIES, Query, draw_queries
@@ -48,6 +48,7 @@ from eval.suite_run import (
     row_config,
 )
 from eval.tours import TourCache
+from eval.video.weights import VGG16
 from planners.mpc import MPCPolicy
 from world_model.api import generators
 from world_model.core import Context
@@ -87,7 +88,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     folder = open_folder(
         cfg, overrides, rows, device, "recall", cfg.task.domain, cfg.split
     )
-    require_scores(any_domain_class(cfg.task.domain).frame_shape[0])
+    require_networks(any_domain_class(cfg.task.domain).frame_shape[0], VGG16)
     lines = recorded(folder / TABLE)
     asked = batches(cfg.first_seed, cfg.recall.paths, cfg.num_envs)
     for batch in track(asked, description="recall"):
