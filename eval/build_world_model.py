@@ -11,7 +11,7 @@ from rich.console import Console
 from eval.make_part import make_part
 from eval.run_spec import WEIGHTS
 from world_model.api import WorldModel
-from world_model.device import default_device
+from world_model.device import default_device, require_device
 from world_model.precision import computes_in_bfloat16
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _shipped(cfg: DictConfig) -> WorldModel:
     from world_model.diffusion.model import VideoDiffusionWorldModel
 
     options = cfg.world_model
+    if options.device:
+        require_device(options.device)
     model = VideoDiffusionWorldModel.from_pretrained(
         weights(cfg, cfg.task.domain),
         device=options.device or str(default_device()),

@@ -15,6 +15,7 @@ from envs.api import Domain
 from envs.domains import make_domain
 from envs.splits import episode_rng
 from eval.video.cuts import THRESHOLDS, calibrate_threshold
+from world_model.errors import at_least
 from world_model.whole_file import write_text
 
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--tours", type=int, default=40)
     arguments = parser.parse_args()
     try:
+        at_least(1, tours=arguments.tours)
         domain = make_domain(arguments.domain)
     except ValueError as error:
         parser.error(str(error))

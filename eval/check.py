@@ -23,6 +23,7 @@ import hydra  # noqa: E402
 
 from eval.errors import described  # noqa: E402
 from eval.time_limit import OutOfTime, time_limit  # noqa: E402
+from world_model.errors import positive  # noqa: E402
 from world_model.names import CONFIGS, check_group_names  # noqa: E402
 from world_model.plugins import GROUPS, register_configs  # noqa: E402
 
@@ -73,10 +74,11 @@ def check(
         seconds: What one law may take on one example.
 
     Raises:
-        ValueError: If there is no such name.
+        ValueError: If there is no such name, or no time.
     """
     words = [*_defaults(kind, overrides), f"{kind}={name}", *overrides]
     check_group_names(words)
+    positive(seconds=seconds)
     try:
         cfg = _compose(words)
         modules = [import_module(f"eval.laws.{x}") for x in _laws_of(kind, cfg)]

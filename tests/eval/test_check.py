@@ -76,6 +76,11 @@ def test_the_smallest_example_is_named(install):
     assert verdict.problem == "AssertionError: 2 (at __init__.py:14)"
 
 
+def test_no_time_is_no_fault_of_the_part(install):
+    with pytest.raises(ValueError, match="`seconds` must be positive, got -1"):
+        check("planner", install("planner"), seconds=-1)
+
+
 def test_a_planner_that_hangs_is_stopped(install):
     name = install("planner", fault="while True: pass")
     found = broken(check("planner", name, seconds=0.5))

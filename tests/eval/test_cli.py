@@ -250,6 +250,7 @@ def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
         ("threads=0", "`threads` must be at least 1 or null, got 0."),
         ("episodes=1e2", "`episodes` must be a whole number, got 100.0."),
         ("episodes=some", "`episodes` must be a whole number, got 'some'."),
+        ("world_model.device=cdua", "`world_model.device` must be one that this torch"),
         ("video=no", "`video` must be true or false, got 'no'."),
         ("suite=1", "Unknown suite '1'. Available: "),
         ("decision_seconds=1e9", "`decision_seconds` must be a positive number of at"),
