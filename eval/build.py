@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,27 +105,6 @@ def check(cfg: DictConfig) -> None:
             "the true simulator has nothing to remember. Use memory=none, or "
             "memory=oracle where the goal itself must be recalled."
         )
-
-
-def use_threads(threads: int | None, workers: int = 1) -> None:
-    """Lets torch use so many threads, or as many as it chooses.
-
-    Args:
-        threads: Of each process; None lets several share the cores evenly.
-        workers: Processes.
-
-    Raises:
-        ValueError: If there would be none.
-    """
-    import torch
-
-    if threads is None and workers == 1:
-        return
-    if threads is None:
-        threads = max(1, (os.cpu_count() or 1) // workers)
-    if threads < 1:
-        raise ValueError(f"`threads` must be at least 1 or null, got {threads}.")
-    torch.set_num_threads(threads)
 
 
 def other_memory(overrides: Sequence[str], name: str) -> tuple[DictConfig, list[str]]:

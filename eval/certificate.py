@@ -180,8 +180,8 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     """Opens all records, then runs what is missing: bad input shows at once."""
     from envs.domains import domain_class
     from envs.tasks import find_task
-    from eval.build import use_threads
     from eval.session import Session
+    from world_model.device import use_threads
 
     common = _common_overrides(cfg)
     use_threads(cfg.threads, cfg.workers)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
-from envs.domains import any_domain_class
 from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.decision_limit import decision_limit
@@ -38,8 +37,7 @@ class EpisodeRunner:
         self.cfg = cfg
         self.parts: Parts = build(cfg)
         if isinstance(self.parts.policy, MPCPolicy):
-            size = any_domain_class(cfg.task.domain).frame_shape[0]
-            require_networks(size, VGG16, *[I3D] * bool(cfg.video))
+            require_networks(cfg.task.domain, VGG16, *[I3D] * bool(cfg.video))
         # Now: the code may be edited while this runs.
         self.tours = TourCache.of(cfg, self.parts.device)
         self._envs: list[TaskEnv] = []

@@ -9,6 +9,7 @@ from math import nan
 import torch
 from torch import Tensor
 
+from envs.domains import any_domain_class
 from eval.imagine import Imagined
 from eval.video.cuts import cut_threshold, scene_cuts
 from eval.video.images import psnr, ssim
@@ -20,17 +21,17 @@ MAX_PSNR = 60.0
 """Equal images have no finite PSNR; above this they are equal to the eye [dB]."""
 
 
-def require_networks(image_size: int, *files: WeightFile) -> None:
+def require_networks(domain: str, *files: WeightFile) -> None:
     """Refuses to begin what cannot be scored in the end.
 
     Args:
-        image_size: Side of the images [px]; small ones need no networks.
+        domain: Whose images are scored; small ones need no networks.
         files: Weights of the networks that score.
 
     Raises:
         FileNotFoundError: If one is not installed.
     """
-    if image_size >= MIN_SIZE:
+    if any_domain_class(domain).frame_shape[0] >= MIN_SIZE:
         for file in files:
             find(file)
 

@@ -313,14 +313,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _promote(run: Path, arguments: argparse.Namespace) -> Path:
     results, first, replace = arguments.results, arguments.first, arguments.replace
-    if suite_of(run) and first is None:
-        return promote_suite(run, results, replace=replace)
-    if suite_of(run):
+    if not suite_of(run):
+        least = arguments.min_episodes
+        return promote(run, results, min_episodes=least, first=first, replace=replace)
+    if first is not None:
         raise ValueError(
             f"`--first` needs a run of suite=tasks, got {run}: leave it away."
         )
-    least = arguments.min_episodes
-    return promote(run, results, min_episodes=least, first=first, replace=replace)
+    return promote_suite(run, results, replace=replace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -46,7 +46,8 @@ _INSTEAD = {
 @hydra.main(config_path="../configs", config_name="eval", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Runs the episodes that the records do not hold yet, then reports."""
-    from eval.build import check, use_threads
+    from eval.build import check
+    from world_model.device import use_threads
 
     overrides = list(HydraConfig.get().overrides.task)
     suites = {

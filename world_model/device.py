@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 
@@ -23,3 +25,22 @@ def require_device(name: str) -> None:
 def default_device() -> torch.device:
     """Where models run unless they are told to run elsewhere: a GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def use_threads(threads: object, workers: int = 1) -> None:
+    """Lets torch use so many threads, or as many as it chooses.
+
+    Args:
+        threads: Of each process, as configured; None lets several share the cores.
+        workers: Processes.
+
+    Raises:
+        ValueError: If there would be none.
+    """
+    if threads is None and workers == 1:
+        return
+    if threads is None:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"`threads` must be at least 1 or null, got {threads}.")
+    torch.set_num_threads(threads)

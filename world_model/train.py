@@ -21,7 +21,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from world_model.errors import at_least, told_in_one_line, unknown_name
+from world_model.errors import told_in_one_line, unknown_name
 from world_model.names import check_group_names
 from world_model.plugins import register_configs
 from world_model.shards import ShardMeta, read_meta
@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
 
 def _run(cfg: DictConfig) -> None:
     # Importing them takes time: `--help` answers at once.
+    from world_model.device import use_threads
     from world_model.training.stages import STAGES
     from world_model.training.stages.training import Training
 
@@ -43,7 +44,7 @@ def _run(cfg: DictConfig) -> None:
     for stage in chosen:
         if stage not in STAGES:
             raise unknown_name("stage", stage, STAGES)
-    _use_threads(cfg.threads)
+    use_threads(cfg.threads)
     _check_split(read_meta(Path(cfg.data)), cfg.data)
     output = Path(cfg.output)
     jobs = [
@@ -56,14 +57,6 @@ def _run(cfg: DictConfig) -> None:
         if isinstance(made, Path):
             print(f"weights: {made}")
     print(f"results: {output}")
-
-
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
-        at_least(1, threads=threads)
-        torch.set_num_threads(threads)
 
 
 def _check_split(meta: ShardMeta, data: str) -> None:

@@ -21,7 +21,6 @@ from omegaconf import DictConfig, ListConfig
 from rich.progress import track
 from torch import Tensor
 
-from envs.domains import any_domain_class
 from envs.memory_task_env import MemoryTaskEnv
 from eval.build import Parts, build, require_tour, tour_env
 from eval.evaluate import Episode
@@ -70,6 +69,7 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     require_tour(cfg)
     check_rows_say(overrides, "recall.memories", chosen=False)
     _check(cfg)
+    require_networks(cfg.task.domain, VGG16)
     if cfg.recall.against not in (None, *cfg.recall.memories):
         raise unknown_name("row", cfg.recall.against, cfg.recall.memories)
     configs = {row: row_config(overrides, row) for row in cfg.recall.memories}
@@ -88,7 +88,6 @@ def run_recall(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     folder = open_folder(
         cfg, overrides, rows, device, "recall", cfg.task.domain, cfg.split
     )
-    require_networks(any_domain_class(cfg.task.domain).frame_shape[0], VGG16)
     lines = recorded(folder / TABLE)
     asked = batches(cfg.first_seed, cfg.recall.paths, cfg.num_envs)
     for batch in track(asked, description="recall"):

@@ -113,7 +113,7 @@ class TrainingLoop:
             The network with its average as weights, also in `output`/denoiser.
 
         Raises:
-            ValueError: If the checkpoint was made with another learning rate.
+            ValueError: If the newest checkpoint does not fit, see `resume`.
         """
         first, config = self.resume(), self._config
         table = Log(self.output / log, after=first)
@@ -164,7 +164,7 @@ class TrainingLoop:
         shutil.rmtree(folder.with_suffix(".tmp"), ignore_errors=True)  # of a kill
         self._accelerator.save_state(str(folder.with_suffix(".tmp")))
         folder.with_suffix(".tmp").rename(folder)
-        for old in self._checkpoints()[:-1]:
+        for old in checkpoints(self.output)[:-1]:
             shutil.rmtree(old)
 
     def resume(self) -> int:
@@ -174,7 +174,7 @@ class TrainingLoop:
             ValueError: If it was made with another learning rate, which it restores,
                 or has more steps behind it.
         """
-        found = self._checkpoints()
+        found = checkpoints(self.output)
         if not found:
             return 0
         self._accelerator.load_state(str(found[-1]))
@@ -195,10 +195,11 @@ class TrainingLoop:
             )
         return done
 
-    def _checkpoints(self) -> list[Path]:
-        """Whole checkpoints, the newest one last."""
-        paths = self.output.glob("checkpoint-*")
-        return sorted(path for path in paths if path.suffix != ".tmp")
+
+def checkpoints(output: Path) -> list[Path]:
+    """Whole checkpoints in a folder, the newest one last."""
+    paths = output.glob("checkpoint-*")
+    return sorted(path for path in paths if path.suffix != ".tmp")
 
 
 def weighted_loss(

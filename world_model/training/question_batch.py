@@ -78,7 +78,7 @@ class SlowFastConfig(LoopConfig):
         counts = ("rounds", "episodes", "parallel", "per_snapshot", "batch_size")
         at_least(1, **{name: getattr(self, name) for name in (*counts, "groups")})
         at_least(1, shard_steps=self.shard_steps)
-        at_least(1, **{"snapshots": min(self.snapshots, default=0)})
+        at_least(1, snapshots=min(self.snapshots, default=0))
         shares = ("rehearsal", "dropped", "wrong", "from_recalled", "held_out")
         within(0, 1, **{name: getattr(self, name) for name in shares})
         within(0, math.inf, text_noise=self.text_noise)

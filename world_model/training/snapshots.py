@@ -136,7 +136,7 @@ class Snapshots:
         fields = _WRITTEN_BY + (_LATER_ROUNDS if self._config.rounds > 1 else ())
         values = {name: getattr(self._config, name) for name in fields}
         path = self._folder / "origin.json"
-        claim(path, {**origin, **values}, what="snapshots", begun=path.exists())
+        claim(path, {**origin, **values}, what="snapshots")
 
 
 def _read(path: Path) -> Queries:

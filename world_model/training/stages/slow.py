@@ -20,7 +20,7 @@ from world_model.training.latents import (
     encode_dataset,
     has_mirror,
 )
-from world_model.training.origin import claim
+from world_model.training.origin import claim_checkpoints
 from world_model.training.slow import SlowConfig, check_codes, train_slow
 from world_model.training.stages.training import Job, Training, trained_denoiser
 
@@ -93,9 +93,7 @@ def _claim(
         **{name: getattr(config, name) for name in _FIXED},
         "mix": vars(config.mix),
     }
-    begun = any(training.output.glob("checkpoint-*"))
-    path = training.output / "origin.json"
-    claim(path, origin, what="checkpoints", begun=begun)
+    claim_checkpoints(training.output, origin)
 
 
 def _check_length(training: Training, num_past: int) -> None:

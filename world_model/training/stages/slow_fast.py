@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from world_model.shards import ShardMeta
 from world_model.training.action_codes import ActionCodes, check_goals
 from world_model.training.export import with_denoiser
 from world_model.training.latents import encode_dataset
-from world_model.training.origin import claim
+from world_model.training.origin import claim_checkpoints
 from world_model.training.queries import check_memory, latent_model
 from world_model.training.question_batch import SlowFastConfig
 from world_model.training.slow_fast import check_snapshots, train_slow_fast
@@ -51,37 +51,39 @@ def slow_fast(training: Training) -> Job:
 
     copy = VideoDenoiser.from_config(denoiser.config)  # a memory may attach adapters
     check_memory(make_memory(copy, 0.0))
-    return lambda: _train_slow_fast(training, encode, denoiser, make_memory, config)
+    origin = _origin(cfg, weights, meta) | {"encoder": encoder}
+
+    def job() -> Path:
+        trained = _train(training, encode, denoiser, make_memory, config, origin)
+        log, target = training.output / "slow_fast.csv", training.output / "weights"
+        with_denoiser(weights, trained, log, target)
+        return target
+
+    return job
 
 
-def _train_slow_fast(
+def _train(
     training: Training,
     autoencoder: FrameAutoencoder,
     denoiser: VideoDenoiser,
     make_memory: Callable[[VideoDenoiser, float], Memory],
     config: SlowFastConfig,
-) -> Path:
-    cfg, meta, output = training.cfg, training.meta, training.output
-    weights, device = Path(cfg.init or cfg.weights), default_device()
-    encoder = encoder_fingerprint(autoencoder)
-    begun = any(output.glob("checkpoint-*"))
-    note = {"stage": "slow_fast"}  # its snapshots say the rest
-    claim(output / "origin.json", note, what="checkpoints", begun=begun)
+    origin: Mapping[str, object],
+) -> VideoDenoiser:
+    output, device = training.output, default_device()
+    claim_checkpoints(output, {"stage": "slow_fast"})  # its snapshots say the rest
     autoencoder.to(device)
     episodes = encode_dataset(training.data, autoencoder, device, beside=True)
     set_seed(config.seed)
-    trained = train_slow_fast(
+    return train_slow_fast(
         denoiser,
         lambda network: make_memory(network, episodes.min_change),
         episodes,
-        ActionCodes.of(meta, None, goals=config.mix.goal > 0),
+        ActionCodes.of(training.meta, None, goals=config.mix.goal > 0),
         output,
         config,
-        origin=_origin(cfg, weights, meta)
-        | {"encoder": encoder, "episodes": len(episodes.actions)},
+        origin={**origin, "episodes": len(episodes.actions)},
     )
-    with_denoiser(weights, trained, output / "slow_fast.csv", output / "weights")
-    return output / "weights"
 
 
 def _origin(cfg: DictConfig, weights: Path, meta: ShardMeta) -> dict[str, Any]:

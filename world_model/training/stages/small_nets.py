@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.shards import require_labels
 from world_model.training.classifier import ClassifierConfig, train_classifier
 from world_model.training.latents import check_mirror
@@ -17,7 +21,7 @@ from world_model.training.predictive_state import (
     train_predictive_state,
 )
 from world_model.training.probe import ProbeConfig, train_probe
-from world_model.training.stages.training import Job, Training
+from world_model.training.stages.training import Config, Job, Training
 
 
 def classifier(training: Training) -> Job:
@@ -43,30 +47,21 @@ def matcher(training: Training) -> Job:
     check_motions(training.data, training.meta)
     if config.mirror:
         check_mirror(training.meta)
-    training.needs("autoencoder", "fit")
-    return lambda: train_matcher(
-        training.autoencoder(), training.data, training.output, config
-    )
+    return _on_latents(training, train_matcher, config)
 
 
 def predictive_state(training: Training) -> Job:
     """What actions uncover and move."""
     config = training.options(PredictiveStateConfig, "predictive_state")
     check_phrases(training.data, training.meta)
-    training.needs("autoencoder", "fit")
-    return lambda: train_predictive_state(
-        training.autoencoder(), training.data, training.output, config
-    )
+    return _on_latents(training, train_predictive_state, config)
 
 
 def probe(training: Training) -> Job:
     """Reads actions from views."""
     config = training.options(ProbeConfig, "probe")
     require_labels(training.data, training.meta, "stage=probe", ["moved"])
-    training.needs("autoencoder", "fit")
-    return lambda: train_probe(
-        training.autoencoder(), training.data, training.output, config
-    )
+    return _on_latents(training, train_probe, config)
 
 
 def position_probe(training: Training) -> Job:
@@ -82,3 +77,13 @@ def position_probe(training: Training) -> Job:
         training.output,
         config,
     )
+
+
+def _on_latents(
+    training: Training,
+    train: Callable[[FrameAutoencoder, Path, Path, Config], object],
+    config: Config,
+) -> Job:
+    """A stage that needs nothing but the autoencoder."""
+    training.needs("autoencoder", "fit")
+    return lambda: train(training.autoencoder(), training.data, training.output, config)

@@ -18,7 +18,7 @@ from world_model.pretrained import load_trained, require_trained
 from world_model.shards import ShardMeta, read_meta, read_shards
 
 Job = Callable[[], object]
-"""The work of a stage, to be called in its turn; returns the folder of weights."""
+"""The work of a stage, to be called in its turn; a path it returns holds weights."""
 Config = TypeVar("Config")
 
 
