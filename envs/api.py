@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from envs.lattice import path_to
 from world_model.phrase_space import Motion, PhraseSpace
 
 Node = Hashable
@@ -160,6 +161,19 @@ class Domain(abc.ABC):
             NotImplementedError: If the robot travels: its errands are paths.
         """
         raise NotImplementedError(f"The robot of `{self.id}` travels: plan a path.")
+
+    def toward(self, goal: str) -> int | None:
+        """The next action on the shortest way to a goal in words.
+
+        Args:
+            goal: "go to the <object>".
+
+        Returns:
+            None if the goal is reached, or if the words name none.
+        """
+        asked = (name for name in self.objects if goal == f"go to the {name}")
+        ways = (path_to(self, self.node, self.found_nodes(name)) for name in asked)
+        return next((way[0] for way in ways if way), None)
 
     def uncovers(self, action: int) -> bool:
         """Whether an action may show again what has been covered, where it stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import joblib
@@ -14,6 +15,7 @@ from envs.domains import DOMAINS, any_domain_class, domain_class
 from world_model.api import Generators, WorldModel
 from world_model.core import Context, Prediction, Reading
 from world_model.frames import to_model
+from world_model.phrase_space import phrase_space_of
 
 _MOST_KNOWN = 4096
 """Chunks that are kept: more than one decision of eight episodes asks for."""
@@ -24,6 +26,9 @@ class SimulatorModel(WorldModel):
 
     Where physics is slow, what an action does in a state is computed once: most of what
     a search asks for it has asked before, on another way to the same state.
+
+    Told a goal in words (`GoalTold`), it goes the domain's own way there
+    (`Domain.toward`); of words that name no goal it imagines that nothing happens.
 
     Args:
         domain: Name of the domain.
@@ -41,6 +46,20 @@ class SimulatorModel(WorldModel):
         # What others' states are made of, and whether it can be told apart, is unknown.
         self._is_slow = domain in DOMAINS and domain_class(domain).slow
         self._known: OrderedDict[Any, tuple[np.ndarray, Any]] = OrderedDict()
+        self._goals: list[str] = []
+
+    def goal_numbers(self, goals: Sequence[str]) -> Tensor:
+        """See `GoalTold.goal_numbers`; they follow those of actions.
+
+        Raises:
+            ValueError: If the domain's actions are vectors.
+        """
+        space = phrase_space_of(
+            self.action_space, "goal_numbers", instead="tell it what to do"
+        )
+        self._goals = list(dict.fromkeys([*self._goals, *goals]))
+        numbers = [len(space.phrases) + self._goals.index(goal) for goal in goals]
+        return torch.tensor(numbers, dtype=torch.int64)
 
     def encode(self, frames: Tensor) -> Tensor:
         """The codec's latents, or the images themselves."""
@@ -96,6 +115,17 @@ class SimulatorModel(WorldModel):
         self, state: Any, action: Any, all_frames: bool
     ) -> tuple[np.ndarray, Any]:
         self.simulator.set_state(state)
+        action = self._meant(action)
+        if action is None:
+            still = self.simulator.render()[None]
+            return still.repeat(self.chunk_length if all_frames else 1, axis=0), state
         chunk = self.simulator.execute(action, render=all_frames)
         images = chunk if all_frames else self.simulator.render()[None]
         return images, self.simulator.get_state()
+
+    def _meant(self, action: Any) -> Any:
+        """The action itself, or the next one towards a goal that was told."""
+        if not self._goals or action in self.action_space:
+            return action
+        told = action - len(self.simulator.action_space.phrases)
+        return self.simulator.toward(self._goals[told])

@@ -46,19 +46,18 @@ def row_name(run: Mapping[str, Any]) -> str:
     """What a row is called: by the part in which it differs from the others.
 
     The memory for the standard planner, the planner for a scripted policy,
-    both for any other planner, "simulator" where the true simulator is the model.
+    both for any other planner; "simulator" for memory where it is the model.
     A goal image that the task does not show is said, and an objective or a world model
     of one's own.
     """
     planner, memory, model = run["planner"], run["memory"], run["world_model"]
     own = [] if model in _OURS else [model]
     mark = "".join(f", {word}" for word in [*own, *marks(run)])
-    if model == "simulator":
-        name = "simulator" if planner in STANDARD else f"{planner}+simulator"
-    elif planner in STANDARD:
-        name = str(memory)
+    what = "simulator" if model == "simulator" else str(memory)
+    if planner in STANDARD:
+        name = what
     else:
-        name = str(planner) if model == "none" else f"{memory}+{planner}"
+        name = str(planner) if model == "none" else f"{what}+{planner}"
     return name + mark
 
 

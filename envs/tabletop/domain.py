@@ -30,7 +30,7 @@ from envs.tabletop.layout import (
 from envs.tabletop.manipulator import Manipulator
 from envs.tabletop.objects import Objects
 from envs.tabletop.simulation import IMAGE_SIZE, TableSimulation
-from envs.tabletop.vocabulary import ACTION_SPACE, PRIMITIVES
+from envs.tabletop.vocabulary import ACTION_SPACE, GOALS, PRIMITIVES
 from world_model.phrase_space import PhraseSpace
 
 _REACH = np.array([[-0.2, -0.25, 0.015], [0.2, 0.25, 0.25]])
@@ -219,6 +219,17 @@ class TabletopDomain(Domain):
 
     def errand(self, rng: np.random.Generator) -> list[int]:
         return errand(self.node, rng)
+
+    def toward(self, goal: str) -> int | None:
+        """See `Domain.toward`; goals are those of `GOALS`."""
+        if goal not in GOALS:
+            return None
+        pick, place = GOALS[goal]
+        if self.held == PRIMITIVES[pick].cube:
+            return place
+        picked = self.successor(self.node, pick)
+        placed = self.successor(picked, place)
+        return None if self.node in (picked, placed) else pick
 
     def uncovers(self, action: int) -> bool:
         there_are_cups = not self._table.present.isdisjoint(CUPS)

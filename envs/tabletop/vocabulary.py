@@ -7,7 +7,7 @@ to the past.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal
 
 from envs.tabletop.grid import CELLS, CUBES, NUM_CUPS, ORDINALS, Cell
@@ -74,3 +74,13 @@ ACTION_SPACE = PhraseSpace(
     [primitive.phrase for primitive in PRIMITIVES],
     [_inverse(primitive) for primitive in PRIMITIVES],
 )
+
+
+GOALS: dict[str, tuple[int, int]] = {
+    f"put the {cube} at row {cell.row}, column {cell.column}": (
+        action(Primitive("pick", cube=cube)),
+        action(Primitive("place", cell=cell)),
+    )
+    for cube, cell in product(CUBES, CELLS)
+}
+"""Goals in words, and the pick and the place that reach them."""

@@ -246,7 +246,7 @@ def test_incomparable_records_put_there_by_hand_are_refused(tmp_path):
         ("random", "none", "none", "random"),
         ("icem", "none", "tiny", "none+icem"),
         ("icem", "anchor", "tiny", "anchor+icem"),
-        ("icem", "none", "simulator", "icem+simulator"),
+        ("icem", "none", "simulator", "simulator+icem"),
         ("mpc", "temp_lora", "my_model", "temp_lora, my_model"),
         ("icem", "none", "my_model", "none+icem, my_model"),
     ],

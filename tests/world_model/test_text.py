@@ -3,13 +3,18 @@ from importlib import metadata
 import pytest
 import torch
 
-from envs.tabletop.vocabulary import ACTION_SPACE
+from envs.tabletop.vocabulary import ACTION_SPACE, GOALS
 from world_model.text import encoder
 from world_model.text.arm_phrases import ARM
 from world_model.text.discriminants import discriminants
 from world_model.text.encoder import embed_phrases, pool
 from world_model.text.motion_phrases import MOTIONS
-from world_model.text.phrases import UNRELATED, VOCABULARIES, vocabulary_of
+from world_model.text.phrases import (
+    UNRELATED,
+    VOCABULARIES,
+    goals_of,
+    vocabulary_of,
+)
 
 parametrize = pytest.mark.parametrize("words", VOCABULARIES, ids=lambda v: v.name)
 
@@ -91,6 +96,12 @@ def test_discriminants_find_the_one_direction_that_matters():
 def test_the_arms_words_are_those_of_the_tabletop():
     assert list(ARM.paraphrases) == list(ACTION_SPACE.phrases)
     assert vocabulary_of(ACTION_SPACE.phrases) is ARM
+
+
+def test_the_table_goes_to_the_goals_that_its_models_are_told():
+    phrases = ACTION_SPACE.phrases
+    ways = {goal: (phrases[a], phrases[b]) for goal, (a, b) in GOALS.items()}
+    assert ways == {words[0]: way for way, words in goals_of(phrases).items()}
 
 
 def test_goals_of_the_arm_are_two_of_its_phrases_and_all_sound_different():
