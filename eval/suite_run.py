@@ -8,12 +8,14 @@ from pathlib import Path
 
 import hydra
 import pandas as pd
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from eval.build import other_memory
 from eval.build_world_model import weights
 from eval.record import RUN_FILE, require_same
 from eval.run_spec import canonical_json, code_name, config_digest, provenance, slug
+from world_model.errors import unknown_name
 from world_model.plain import plain
 from world_model.whole_file import write_text
 
@@ -24,8 +26,14 @@ def row_config(overrides: Sequence[str], row: str) -> DictConfig:
     Args:
         overrides: The command line.
         row: E.g. "temp_lora memory.rank=4".
+
+    Raises:
+        ValueError: If there is no such memory.
     """
     name, *changed = row.split()
+    known = GlobalHydra.instance().config_loader().get_group_options("memory")
+    if name not in known:
+        raise unknown_name("memory", name, known)
     return hydra.compose("eval", [*other_memory(overrides, name)[1], *changed])
 
 

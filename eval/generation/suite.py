@@ -19,6 +19,7 @@ from eval.generation.generate import Generated, generate, generating_model
 from eval.generation.long_walk import LongWalk, drive
 from eval.generation.scores import AGAINST_TRUTH, generation_scores
 from eval.generation.summary import REAL, print_generation, summarise
+from eval.image_scores import require_networks
 from eval.run_spec import config_digest, slug
 from eval.suite_run import (
     batches,
@@ -27,6 +28,7 @@ from eval.suite_run import (
     recorded,
     row_config,
 )
+from eval.video.weights import VGG16
 from eval.video_file import side_by_side, write_mp4
 from world_model.whole_file import whole_file, write_text
 
@@ -51,6 +53,7 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
         raise ValueError(
             f"`frames` must be at least {least}, those of one action, got {cfg.frames}."
         )
+    require_networks(cfg.task.domain, VGG16)
     rows = list(dict.fromkeys(cfg.generate.memories))
     if not rows:
         raise ValueError("`generate.memories` must name a memory, got none: add one.")

@@ -20,6 +20,11 @@ def opened(tmp_path, *words, memory="none"):
     return open_folder(cfg, words, rows, "cpu", "recall", "scroll", "val")
 
 
+def test_a_memory_that_is_none_is_told_the_nearest_one(tmp_path):
+    with pytest.raises(ValueError, match="Unknown memory 'anchr'. Did you mean 'anch"):
+        opened(tmp_path, memory="anchr memory.x=1")
+
+
 def test_the_same_words_continue_in_the_same_folder(tmp_path):
     assert opened(tmp_path) == opened(tmp_path)
     assert opened(tmp_path) != opened(tmp_path, "episodes=5")

@@ -145,6 +145,12 @@ VECTORS = {"bounds": ((-1.0, 1.0),), "phrases": (), "inverses": ()}
         ("slow_fast", ["slow_fast.rounds=0"], {}, "`rounds` must be at least 1, got 0"),
         (
             "slow_fast",
+            ["slow_fast.parallel=1", "slow_fast.snapshots=[6]"],
+            {},
+            "A wrong episode's answer needs another episode beside it, got slow_fast.p",
+        ),
+        (
+            "slow_fast",
             [],
             {},
             "`slow_fast.snapshots` must be at most 6, the actions of",
@@ -194,7 +200,11 @@ def test_a_training_is_continued_by_the_same_only(train, tmp_path):
     rule = "`output` must hold no checkpoints that were made otherwise, got other"
     with pytest.raises(ValueError, match=f"{rule} values of batch_size in "):
         train("slow", "slow.batch_size=3", "slow.num_steps=3")
-    with pytest.raises(ValueError, match=f"{rule} values of data in "):
-        train("slow", objects=("blue box",))
+    projection = (tmp_path / "out" / "autoencoder" / "config.json").stat().st_mtime_ns
+    for stages in ("slow", "[fit,slow]"):
+        with pytest.raises(ValueError, match=f"{rule} values of data in "):
+            train(stages, objects=("blue box",))
+    after = (tmp_path / "out" / "autoencoder" / "config.json").stat().st_mtime_ns
+    assert after == projection
     with pytest.raises(ValueError, match="`num_steps` must be at least 3, which"):
         train("slow")

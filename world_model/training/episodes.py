@@ -86,10 +86,20 @@ def split(data: Parted, held_out: float) -> tuple[Parted, Parted]:
     Raises:
         ValueError: If nothing would be left to train on.
     """
-    count = len(data.actions) - max(1, int(held_out * len(data.actions)))
-    if count < 1:
-        raise too_few(len(data.actions))
+    count = num_trained_on(len(data.actions), held_out)
     return data.part(slice(0, count)), data.part(slice(count, None))
+
+
+def num_trained_on(num_episodes: int, held_out: float) -> int:
+    """How many of so many episodes are not held out.
+
+    Raises:
+        ValueError: If none is.
+    """
+    count = num_episodes - max(1, int(held_out * num_episodes))
+    if count < 1:
+        raise too_few(num_episodes)
+    return count
 
 
 def too_few(num_episodes: int) -> ValueError:

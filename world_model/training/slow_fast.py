@@ -63,7 +63,7 @@ def train_slow_fast(
     """
     check_snapshots(config, data.actions.shape[1])
     train, held_out = split(data, config.held_out)
-    _check_wrong_episodes(config, len(train.actions))
+    check_wrong_episodes(config, len(train.actions))
     folder = output / "snapshots"
     origin = {**origin, "slow_weights": digest_of(denoiser.state_dict())}
     source = Snapshots(make_memory, train, folder, config, origin=origin)
@@ -102,7 +102,7 @@ def check_snapshots(config: SlowFastConfig, num_actions: int) -> None:
         )
 
 
-def _check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:
+def check_wrong_episodes(config: SlowFastConfig, num_episodes: int) -> None:
     """Refuses to ask for a wrong episode's answer where there is no other episode.
 
     Raises:

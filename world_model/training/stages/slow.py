@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from accelerate.utils import set_seed
@@ -20,7 +21,7 @@ from world_model.training.latents import (
     encode_dataset,
     has_mirror,
 )
-from world_model.training.origin import claim_checkpoints
+from world_model.training.origin import check_checkpoints, claim_checkpoints
 from world_model.training.slow import SlowConfig, check_codes, train_slow
 from world_model.training.stages.training import Job, Training, trained_denoiser
 
@@ -44,7 +45,9 @@ def slow(training: Training) -> Job:
     _check_channels(denoiser, training.planned_autoencoder())
     if meta.bounds is None:
         check_codes(denoiser, ActionCodes.of(meta, None, goals=config.mix.goal > 0))
-    return lambda: _train_slow(training, denoiser, config)
+    origin = _origin(training, denoiser, config)
+    check_checkpoints(training.output, origin)  # before `fit` writes over their codec
+    return lambda: _train_slow(training, denoiser, config, origin)
 
 
 def _first_denoiser(cfg: DictConfig) -> VideoDenoiser:
@@ -59,10 +62,14 @@ def _first_denoiser(cfg: DictConfig) -> VideoDenoiser:
 
 
 def _train_slow(
-    training: Training, denoiser: VideoDenoiser, config: SlowConfig
+    training: Training,
+    denoiser: VideoDenoiser,
+    config: SlowConfig,
+    origin: Mapping[str, object],
 ) -> VideoDenoiser:
     autoencoder, device = training.autoencoder(), default_device()
-    _claim(training, autoencoder, denoiser, config)
+    encoder = encoder_fingerprint(autoencoder)
+    claim_checkpoints(training.output, {**origin, "encoder": encoder})
     episodes = encode_dataset(training.data, autoencoder.to(device), device)
     mirrored = None
     if config.mirror:
@@ -73,27 +80,18 @@ def _train_slow(
     return train_slow(denoiser, episodes, codes, output, config, mirrored=mirrored)
 
 
-def _claim(
-    training: Training,
-    autoencoder: FrameAutoencoder,
-    denoiser: VideoDenoiser,
-    config: SlowConfig,
-) -> None:
-    """Lets nobody continue a training that was begun with something else.
-
-    Raises:
-        ValueError: If checkpoints in `output` were.
-    """
-    origin = {
+def _origin(
+    training: Training, denoiser: VideoDenoiser, config: SlowConfig
+) -> dict[str, object]:
+    """What a training is begun with, but for the latents."""
+    return {
         "stage": "slow",
         "data": data_digest(training.data),
-        "encoder": encoder_fingerprint(autoencoder),
         "init": training.cfg.init and str(training.cfg.init),
         "denoiser": {k: v for k, v in denoiser.config.items() if k[0] != "_"},
         **{name: getattr(config, name) for name in _FIXED},
         "mix": vars(config.mix),
     }
-    claim_checkpoints(training.output, origin)
 
 
 def _check_length(training: Training, num_past: int) -> None:

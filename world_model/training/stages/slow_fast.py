@@ -21,12 +21,17 @@ from world_model.pretrained import load_trained
 from world_model.provenance import weights_digests
 from world_model.shards import ShardMeta
 from world_model.training.action_codes import ActionCodes, check_goals
+from world_model.training.episodes import num_trained_on
 from world_model.training.export import with_denoiser
 from world_model.training.latents import encode_dataset
 from world_model.training.origin import claim_checkpoints
 from world_model.training.queries import check_memory, latent_model
 from world_model.training.question_batch import SlowFastConfig
-from world_model.training.slow_fast import check_snapshots, train_slow_fast
+from world_model.training.slow_fast import (
+    check_snapshots,
+    check_wrong_episodes,
+    train_slow_fast,
+)
 from world_model.training.stages.training import Job, Training, trained_denoiser
 
 
@@ -38,6 +43,8 @@ def slow_fast(training: Training) -> Job:
     fields["mix"] = plain(cfg.slow.mix) | fields.get("mix", {})
     config = make_options(SlowFastConfig, "slow_fast", fields)
     check_snapshots(config, training.num_actions)
+    num_trained = num_trained_on(training.num_episodes, config.held_out)
+    check_wrong_episodes(config, num_trained)
     check_goals(meta, config.mix.goal > 0)
     weights = Path(cfg.init or cfg.weights)
     folder = weights / "autoencoder"

@@ -54,6 +54,12 @@ class Training:
         """Of each episode."""
         return int(next(read_shards(self.data, only=("actions",)))["actions"].shape[1])
 
+    @cached_property
+    def num_episodes(self) -> int:
+        """Of the data set."""
+        shards = read_shards(self.data, only=("actions",))
+        return sum(len(shard["actions"]) for shard in shards)
+
     def options(self, kind: type[Config], name: str) -> Config:
         """The options of a group on the command line."""
         return make_options(kind, name, plain(self.cfg[name]))
