@@ -116,7 +116,7 @@ def _version(name: str) -> str | None:
 
 
 def _device_name(device: str) -> str:
-    """E.g. "cpu (model name)": times mean nothing without it."""
+    """E.g. "cpu (AMD EPYC, AVX512)": times mean nothing without it."""
     import torch
 
     if device.startswith("cuda"):
@@ -126,4 +126,6 @@ def _device_name(device: str) -> str:
     except OSError:
         lines = []
     models = [x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")]
-    return f"{device} ({models[0] if models else platform.machine()})"
+    model = models[0] if models else platform.machine()
+    # Processors of one name are many times apart in what they compute with.
+    return f"{device} ({model}, {torch.backends.cpu.get_cpu_capability()})"

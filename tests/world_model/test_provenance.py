@@ -2,6 +2,7 @@ import json
 import subprocess
 
 import pytest
+import torch
 
 from world_model.provenance import code_state, provenance
 
@@ -10,6 +11,7 @@ def test_provenance_is_plain_json_with_the_machine():
     made = provenance()
     assert json.loads(json.dumps(made)) == made
     assert made["device"].startswith("cpu (")
+    assert made["device"].endswith(f", {torch.backends.cpu.get_cpu_capability()})")
     assert made["libraries"]["torch"]
 
 
