@@ -8,13 +8,15 @@ import weakref
 
 import numpy as np
 
+from world_model.errors import MachineError
+
 # MuJoCo reads the variable when it is imported; a user's own choice stands.
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 try:
     import mujoco as mujoco
 except Exception as error:
-    raise RuntimeError(
+    raise MachineError(
         "Rendering needs a working OpenGL backend; loading MuJoCo failed with "
         f"MUJOCO_GL={os.environ['MUJOCO_GL']!r} ({error}). Install libegl1, or "
         "libosmesa6 and set MUJOCO_GL=osmesa."
@@ -36,12 +38,12 @@ def make_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
     """A renderer of square images without shadows and reflections.
 
     Raises:
-        RuntimeError: If no OpenGL context can be made.
+        MachineError: If no OpenGL context can be made.
     """
     try:
         renderer = mujoco.Renderer(model, height=size, width=size)
     except Exception as error:
-        raise RuntimeError(
+        raise MachineError(
             "Rendering needs a working OpenGL backend; making a context failed with "
             f"MUJOCO_GL={os.environ['MUJOCO_GL']!r} ({error}). Install libegl1, or "
             "libosmesa6 and set MUJOCO_GL=osmesa."

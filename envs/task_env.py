@@ -103,7 +103,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
                 still = np.stack([self.domain.render()] * self.domain.chunk_length)
                 return self._observe(), self._info(still)
         raise RuntimeError(
-            f"Seed {episode} gave no valid episode in {_MAX_ATTEMPTS} attempts."
+            f"A task must allow a valid episode within {_MAX_ATTEMPTS} layouts, got "
+            f"none from seed {episode}: ask less of its tours or its layouts."
         )
 
     def step(

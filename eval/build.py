@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
-from eval.build_objective import build_objective, reads_image
-from eval.build_planner import budgeted_planner
+from eval.build_objective import READS_PLACES, build_objective, reads_image
+from eval.build_planner import READS_ACTIONS, budgeted_planner
 from eval.build_world_model import build_world_model, encoder_of, weights
 from eval.checked_memory import CheckedMemory
 from eval.checked_objective import CheckedObjective
@@ -19,7 +19,7 @@ from eval.checked_planner import CheckedPlanner
 from eval.checked_policy import checked_policy
 from eval.checked_world_model import CheckedWorldModel
 from eval.decision_limit import check_limit
-from eval.make_part import checked, expect, make_part, naming
+from eval.make_part import checked, expect, is_ours, make_part, naming
 from eval.meter import MeteredWorldModel
 from world_model.api import Memory, WorldModel, device_of
 from world_model.errors import at_least, true_or_false, unknown_name
@@ -98,12 +98,36 @@ def check(cfg: DictConfig) -> None:
             f"{cfg.objective['_target_'].split('.')[-1]} for task={cfg.task.name}: add "
             "objective=goal_image."
         )
+    _check_words(cfg)
     is_simulated = "planner" in cfg.planner and cfg.world_model.name == "simulator"
     if is_simulated and cfg.memory.name not in ("none", "oracle"):
         raise ValueError(
             f"`world_model=simulator` takes no memory, got memory={cfg.memory.name}: "
             "the true simulator has nothing to remember. Use memory=none, or "
             "memory=oracle where the goal itself must be recalled."
+        )
+
+
+def _check_words(cfg: DictConfig) -> None:
+    """Refuses our planners on tables whose instructions mean nothing to them.
+
+    Raises:
+        ValueError: If one would pass on words that nobody understands.
+    """
+    inner = cfg.planner.get("planner")
+    if cfg.objective["_target_"] != READS_PLACES or not inner or not is_ours(inner):
+        return
+    if reads_image(cfg) and cfg.planner["_target_"] != JUDGES_SUBGOALS:
+        raise ValueError(
+            f"`task={cfg.task.name}` asks for what was before, which only subgoals "
+            f"say, got planner={cfg.planner.name}: use planner=mpc_table or "
+            "planner=video_plan_table."
+        )
+    if not reads_image(cfg) and inner["_target_"] == READS_ACTIONS:
+        raise ValueError(
+            f"`planner={cfg.planner.name}` must be told goals in words that a model "
+            f"was told in training, got task={cfg.task.name}, which asks for cups: use "
+            "planner=mpc_table."
         )
 
 

@@ -104,5 +104,7 @@ def encoder_of(model: WorldModel) -> str:
     """The fingerprint of the model's autoencoder; empty if it has none."""
     from world_model.fingerprint import encoder_fingerprint
 
-    autoencoder = getattr(model, "autoencoder", None)
+    # The simulator's latents are those of its codec.
+    codec = getattr(model, "codec", None) or model
+    autoencoder = getattr(codec, "autoencoder", None)
     return "" if autoencoder is None else encoder_fingerprint(autoencoder)

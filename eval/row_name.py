@@ -67,6 +67,8 @@ def marks(run: Mapping[str, Any]) -> list[str]:
     objective = run["config"].get("objective", {})
     if run["world_model"] != "none" and not is_ours(objective):
         found.append(objective["_target_"].rpartition(".")[2])
+    if grammar := run["config"].get("planner", {}).get("grammar"):
+        found.append(str(grammar.get("path", grammar["_target_"])).rpartition(".")[2])
     return found
 
 

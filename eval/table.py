@@ -132,7 +132,7 @@ def cells(row: pd.Series) -> list[str]:
         str(row["stores_frames"]),
         _interval(row, "success", scale=100, digits=1),
         _interval(row, "spl"),
-        _number(row["distance"]),
+        _number(row["distance"], digits=3),
         _number(row["optimism_gap"]),
         _number(row["plan_seconds_p50"]),
         _number(row["plan_seconds_p95"]),

@@ -85,3 +85,8 @@ def test_the_readmes_planner_plans():
         horizon=3,
     )
     assert plan.actions.tolist() == [[0]] * count
+
+
+def test_the_weights_that_ship_are_at_most_25_megabytes():
+    files = (ROOT / "world_model" / "weights").rglob("*")
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 25e6

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 
+class MachineError(RuntimeError):
+    """What this machine lacks: a library, a version of one, a driver."""
+
+
 def unknown_name(kind: str, name: object, available: Iterable[str]) -> ValueError:
     """The error for a name that is not registered, with the nearest known one.
 
@@ -89,5 +93,5 @@ def told_in_one_line() -> Iterator[None]:
     """Ends the process with one line where input is bad; bugs keep their traceback."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MachineError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")

@@ -18,6 +18,8 @@ LIBRARIES = (
     "peft",
     "gymnasium",
     "mujoco",
+    "robosuite",
+    "scipy",
     "hydra-core",
     "slowfast-bench",
 )
@@ -31,6 +33,7 @@ _CODE = (
     "configs",
     "pyproject.toml",
     "requirements.txt",
+    "requirements-robosuite.txt",
 )
 
 

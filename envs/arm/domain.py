@@ -14,12 +14,18 @@ import numpy as np
 
 from envs.goal_domain import GoalDomain
 from envs.tabletop.domain import TabletopDomain, TabletopState
-from envs.tabletop.grid import CELLS, CUBE_SIZE, CUBES, Point, cell_place
+from envs.tabletop.grid import (
+    CELLS,
+    CUBE_SIZE,
+    CUBES,
+    TOLERANCE,
+    Point,
+    cell_place,
+)
 from envs.tabletop.layout import JITTER, Layout, on_cells
 
 CUBE = CUBES[0]
 STEP = 0.12  # [m] that the hand moves along each axis, at the most
-TOLERANCE = 0.02  # [m]
 _GRASP, _TRAVEL = CUBE_SIZE / 2, 0.12  # heights of the finger tips [m]
 _ALIGNED = 0.008  # [m]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from world_model.errors import MachineError
+
 try:
     import pyglet
 
@@ -23,7 +25,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 except Exception as error:
-    raise RuntimeError(
+    raise MachineError(
         "`domain=miniworld` needs an OpenGL library with EGL; loading MiniWorld failed "
         f"({error}): install libegl1 and libgl1."
     ) from error

@@ -18,6 +18,7 @@ from envs.tabletop.grid import (
     CUPS,
     NUM_CUPS,
     OBJECTS,
+    TOLERANCE,
     Cell,
     Point,
     cell_place,
@@ -28,8 +29,6 @@ from envs.tabletop.layout import START_CELLS
 from envs.tabletop.vocabulary import Primitive, action
 from envs.tasks import Challenge
 
-TOLERANCE = 0.02
-"""How far from where it belongs a cube may lie [m]: at least two pixels."""
 _LYING = 0.75 * CUBE_SIZE
 """Above this height of its middle a cube does not lie on the table [m]."""
 

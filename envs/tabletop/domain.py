@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +21,15 @@ from envs.tabletop.arrangement import (
     successor,
 )
 from envs.tabletop.errands import errand
-from envs.tabletop.grid import CUBES, CUPS, OBJECTS, Point
+from envs.tabletop.grid import (
+    CUBE_SIZE,
+    CUBES,
+    CUPS,
+    OBJECTS,
+    TOLERANCE,
+    Point,
+    cell_place,
+)
 from envs.tabletop.layout import (
     Layout,
     draw_restore_cubes,
@@ -86,7 +95,11 @@ class TabletopDomain(Domain):
         self.start(_KINDS[rng.integers(len(_KINDS))](rng))
 
     def start(self, layout: Layout) -> None:
-        """Puts the objects of a layout on the table, the arm at rest above it."""
+        """Puts the objects of a layout on the table, the arm at rest above it.
+
+        Raises:
+            ValueError: If the fingers cannot reach one, or two overlap.
+        """
         self._show(layout)
         self._set_out({name: start for name, start in layout.starts.items()})
         self._history: tuple[np.ndarray, ...] = (self._positions(),)
@@ -222,14 +235,25 @@ class TabletopDomain(Domain):
 
     def toward(self, goal: str) -> int | None:
         """See `Domain.toward`; goals are those of `GOALS`."""
-        if goal not in GOALS:
+        if goal not in GOALS or self._is_reached(goal):
             return None
         pick, place = GOALS[goal]
-        if self.held == PRIMITIVES[pick].cube:
-            return place
-        picked = self.successor(self.node, pick)
-        placed = self.successor(picked, place)
-        return None if self.node in (picked, placed) else pick
+        is_held = self.held == PRIMITIVES[pick].cube
+        picked = self.node if is_held else self.successor(self.node, pick)
+        if not is_held and picked == self.node:
+            return None
+        if self.successor(picked, place) == picked:  # the cell is taken
+            return None
+        return place if is_held else pick
+
+    def _is_reached(self, goal: str) -> bool:
+        """Whether a cube lies as near to its cell as tasks ask for."""
+        pick, place = (PRIMITIVES[action] for action in GOALS[goal])
+        if pick.cube not in self._table.present or self.held == pick.cube:
+            return False
+        assert place.cell is not None
+        gap = math.dist(self._table.place(pick.cube), cell_place(place.cell))
+        return gap <= TOLERANCE
 
     def uncovers(self, action: int) -> bool:
         there_are_cups = not self._table.present.isdisjoint(CUPS)
@@ -277,6 +301,7 @@ class TabletopDomain(Domain):
 
     def _set_out(self, starts: dict[str, tuple[Point, float]]) -> None:
         """Arm and objects at rest; what follows depends on `starts` only."""
+        check_places({name: place for name, (place, _) in starts.items()})
         mujoco.mj_setState(self._model, self._data, self._rest, PHYSICS)
         self._data.time = 0.0
         self._data.qacc_warmstart[:] = 0.0
@@ -316,6 +341,32 @@ class TabletopDomain(Domain):
         geoms = renderer.render()[..., 0].copy()
         renderer.disable_segmentation_rendering()
         return geoms
+
+
+def check_places(places: Mapping[str, Point]) -> None:
+    """Refuses places where objects cannot be picked up.
+
+    Args:
+        places: Where each one is to lie (x, y) [m].
+
+    Raises:
+        ValueError: If the fingers cannot reach one, or two overlap.
+    """
+    (x0, y0, _), (x1, y1, _) = _REACH.tolist()
+    for name, (x, y) in places.items():
+        if not (x0 <= x <= x1 and y0 <= y <= y1):
+            raise ValueError(
+                f"Objects must lie where the fingers reach, x in [{x0}, {x1}] m and y "
+                f"in [{y0}, {y1}] m, got the {name} at ({x:g}, {y:g}): move it."
+            )
+    for (one, here), (other, there) in combinations(places.items(), 2):
+        # A cup may stand over a cube.
+        are_alike = (one in CUPS) == (other in CUPS)
+        if are_alike and math.dist(here, there) < CUBE_SIZE:
+            raise ValueError(
+                f"Objects must lie at least {CUBE_SIZE} m apart, got the {one} and the "
+                f"{other} {math.dist(here, there):.3f} m apart: move one."
+            )
 
 
 def _visible_groups() -> mujoco.MjvOption:

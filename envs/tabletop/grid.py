@@ -12,6 +12,8 @@ from typing import NamedTuple
 ROWS, COLUMNS = 4, 5
 PITCH = 0.07
 """Distance between neighbouring cells [m]: open fingers fit between two cubes."""
+TOLERANCE = 0.02
+"""How far from where it belongs a cube may lie [m]: at least two pixels."""
 TABLE_HEIGHT = 0.8  # [m]
 CUBE_SIZE = 0.04  # edge [m]
 

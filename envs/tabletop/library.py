@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from importlib import metadata
 
 from envs.gl import mujoco
+from world_model.errors import MachineError
 
 _INSTALL = (
     "run `make setup`, or `pip install --no-deps robosuite==1.5.2` beside "
@@ -16,12 +18,24 @@ def check_mujoco(version: str) -> None:
     """Refuses versions of MuJoCo that robosuite 1.5.2 does not run on.
 
     Raises:
-        RuntimeError: If `version` is none of 3.3 to 3.8.
+        MachineError: If `version` is none of 3.3 to 3.8.
     """
     major, minor = (int(part) for part in version.split(".")[:2])
     if not (3, 3) <= (major, minor) < (3, 9):
-        raise RuntimeError(
+        raise MachineError(
             f"`domain=tabletop` needs MuJoCo 3.3 to 3.8, got {version}: {_INSTALL}."
+        )
+
+
+def check_robosuite(version: str) -> None:
+    """Refuses other versions than the one whose physics the rows were run on.
+
+    Raises:
+        MachineError: If `version` is not 1.5.2.
+    """
+    if version != "1.5.2":
+        raise MachineError(
+            f"`domain=tabletop` needs robosuite 1.5.2, got {version}: {_INSTALL}."
         )
 
 
@@ -45,9 +59,10 @@ try:
     from robosuite.models.objects import CompositeObject as CompositeObject
     from robosuite.models.tasks import ManipulationTask as ManipulationTask
 except ImportError as error:
-    raise RuntimeError(
+    raise MachineError(
         f"`domain=tabletop` needs robosuite 1.5.2, got {error}: {_INSTALL}."
     ) from error
 finally:
     logging.disable(_before)
+check_robosuite(metadata.version("robosuite"))
 logging.getLogger("robosuite_logs").setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.api import Domain
+from envs.lattice import path_to
 from world_model.testing import require
 
 _MOST_ACTIONS = 4
@@ -72,12 +73,31 @@ def objects_are_known_and_counted(domain: Domain) -> None:
     require(all(0 <= n <= height * width for n in found.values()), law, found)
 
 
+def goals_in_words_are_reached(domain: Domain) -> None:
+    """`toward` goes the shortest way to an object that words name, and then rests."""
+    if not domain.travels:
+        return
+    for name in domain.objects[:1]:
+        goals = domain.found_nodes(name)
+        way = path_to(domain, domain.node, goals)
+        for left in range(len(way or ()), 0, -1):
+            action = domain.toward(f"go to the {name}")
+            law = "`toward` is an action on the shortest way, None at its end"
+            require(action in domain.action_space, law, action)
+            domain.execute(int(action or 0), render=False)
+            found = len(path_to(domain, domain.node, goals) or ())
+            require(found == left - 1, law, f"{left} actions away, then {found}")
+        rests = domain.toward(f"go to the {name}")
+        require(rests is None, "`toward` is None where the goal is reached", rests)
+
+
 LAWS = (
     states_are_exact,
     actions_lead_where_the_lattice_says,
     inverses_undo,
     places_are_where_they_are_said_to_be,
     objects_are_known_and_counted,
+    goals_in_words_are_reached,
 )
 
 

@@ -13,8 +13,8 @@ from envs.domains import make_domain
 from envs.lattice import path_to
 from envs.simulator_model import SimulatorModel
 from envs.tabletop.arrangement import Spot
-from envs.tabletop.grid import CELLS, Cell
-from envs.tabletop.layout import draw_restore_cubes
+from envs.tabletop.grid import CELLS, Cell, cell_place
+from envs.tabletop.layout import Layout, draw_restore_cubes
 from envs.tabletop.vocabulary import GOALS, Primitive, action
 from world_model.core import Context
 from world_model.frames import to_model
@@ -58,22 +58,51 @@ def test_told_a_goal_it_picks_the_cube_up_and_places_it_then_rests():
     domain = make_domain("tabletop")
     layout = draw_restore_cubes(np.random.default_rng(0))
     domain.start(layout)
-    view, cube = to_model(domain.render()), layout.roles[0]
-    state = domain.get_state()
-    context = Context(torch.zeros(1, 0).long(), view[None, None], state=(state,))
+    view, state = to_model(domain.render()), domain.get_state()
+    frames = view[None, None].expand(2, -1, -1, -1, -1)
+    context = Context(torch.zeros(2, 0).long(), frames, state=(state, state))
     model = SimulatorModel("tabletop")
-    said = [f"put the {cube} at row 1, column 1", f"the {cube} belongs at my place"]
-    goal, nonsense = model.goal_numbers(said).tolist()
-    pick, place = GOALS[said[0]]
-    actions = torch.tensor([[[goal] * 3, [pick, place, goal], [nonsense] * 3]])
-    found = model.rollout(context, actions, generator=[torch.Generator()])
-    told, done, rested = found.latents[0, :, :, -1]
-    assert torch.equal(told, done)
-    assert torch.equal(told[1], told[2])
-    assert not torch.equal(told[0], told[1])
-    assert torch.equal(rested, view.expand_as(rested))
-    domain.set_state(found.states[0][0])
-    assert dict(domain.node)[cube] == Spot("cell", CELLS.index(Cell(1, 1)))
+    said = [f"put the {cube} at row 1, column 1" for cube in layout.roles]
+    # Told one after the other; numbers stay what they are.
+    nonsense, first = model.goal_numbers(["the cube belongs at my place", said[0]])
+    first, second = model.goal_numbers(said).tolist()
+    rows = [
+        [[goal] * 3, [*GOALS[words], goal], [int(nonsense)] * 3]
+        for goal, words in zip((first, second), said, strict=True)
+    ]
+    found = model.rollout(
+        context, torch.tensor(rows), generator=[torch.Generator()] * 2, all_frames=True
+    )
+    assert found.latents.shape[3] == domain.chunk_length
+    for (told, done, rested), states, cube in zip(
+        found.latents, found.states, layout.roles, strict=True
+    ):
+        assert torch.equal(told, done)
+        assert torch.equal(told[1, -1], told[2, -1])
+        assert not torch.equal(told[0, -1], told[1, -1])
+        assert torch.equal(rested, view.expand_as(rested))
+        domain.set_state(states[0])
+        assert dict(domain.node)[cube] == Spot("cell", CELLS.index(Cell(1, 1)))
+    domain.close()
+
+
+@pytest.mark.sim
+def test_the_table_goes_to_goals_that_can_be_reached_until_they_are():
+    domain = make_domain("tabletop")
+    said = "put the red cube at row 1, column 1"
+    pick, place = GOALS[said]
+    x, y = cell_place(Cell(1, 1))
+    domain.start(Layout({"red cube": ((x + 0.03, y), 0.0)}))
+    assert domain.toward(said) == pick  # its node is the cell, but it lies beside it
+    domain.start(Layout({"red cube": ((x + 0.01, y), 0.0)}))
+    assert domain.toward(said) is None
+    starts = {"red cube": ((0.0, 0.0), 0.0), "blue cube": ((x, y), 0.0)}
+    domain.start(Layout(starts))
+    assert domain.toward(said) is None  # the cell is taken
+    assert domain.toward("put the yellow cube at row 4, column 1") is None
+    domain.execute(GOALS["put the blue cube at row 1, column 1"][0])
+    assert domain.toward(said) is None  # the hand is full
+    assert domain.toward("put the blue cube at row 1, column 1") == place
     domain.close()
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from envs.tabletop import library
 from envs.tabletop.arrangement import HAND, spot_place
-from envs.tabletop.challenges import TOLERANCE
 from envs.tabletop.domain import TabletopDomain
 from envs.tabletop.errands import errand
 from envs.tabletop.grid import (
@@ -20,12 +19,14 @@ from envs.tabletop.grid import (
     CUBES,
     NUM_CUPS,
     SLOT_ROW,
+    TOLERANCE,
     Cell,
     cell_place,
     slot_place,
 )
 from envs.tabletop.layout import Layout, draw_restore_cubes, draw_shell_game
 from envs.tabletop.vocabulary import ACTION_SPACE
+from world_model.errors import told_in_one_line
 
 pytestmark = pytest.mark.sim
 
@@ -169,12 +170,19 @@ def test_only_lifted_cups_uncover(domain):
     assert not domain.uncovers(lift)  # there is none
 
 
-def test_a_fresh_arm_continues_every_episode_in_the_same_way(domain):
+@pytest.mark.parametrize(
+    ("draw", "then"),
+    [
+        (draw_restore_cubes, ()),
+        (draw_shell_game, ("lift the second cup", "lower the cup")),
+    ],
+)
+def test_a_fresh_arm_continues_every_episode_in_the_same_way(domain, draw, then):
     """Wipes all that is not physics, the controller included, before each primitive."""
     other = TabletopDomain()
-    layout = draw_restore_cubes(np.random.default_rng(0))
+    layout = draw(np.random.default_rng(0))
     domain.start(layout)
-    for action in layout.tour:
+    for action in (*layout.tour, *map(ACTION_SPACE.phrases.index, then)):
         other.set_state(domain.get_state())
         # An arm that has just done something else would act on what it remembers.
         robot = other._simulation.robots[0]
@@ -223,6 +231,27 @@ def test_errands_make_sense(domain):
 def test_objects_in_the_hand_cannot_be_laid_out():
     with pytest.raises(ValueError, match="spot on the table is needed, got the hand"):
         spot_place(HAND)
+
+
+def test_places_that_the_fingers_cannot_reach_are_refused(domain):
+    rule = "Objects must lie where the fingers reach, x in .-0.2, 0.2. m and y in "
+    with pytest.raises(ValueError, match=rule + ".*, got the red cube at .0.3, 0.: mo"):
+        domain.start(alone((0.3, 0.0)))
+    two = Layout({RED: ((0.0, 0.0), 0.0), "blue cube": ((0.0, 0.03), 0.0)})
+    rule = "at least 0.04 m apart, got the red cube and the blue cube 0.030 m apart: m"
+    with pytest.raises(ValueError, match=rule):
+        domain.start(two)
+
+
+def test_what_the_machine_lacks_is_told_in_one_line():
+    rule = "^error: `domain=tabletop` needs MuJoCo 3.3 to 3.8, got 3.2.7: run `make se"
+    with pytest.raises(SystemExit, match=rule), told_in_one_line():
+        library.check_mujoco("3.2.7")
+
+
+def test_another_robosuite_is_named():
+    with pytest.raises(RuntimeError, match="needs robosuite 1.5.2, got 1.5.1: run `m"):
+        library.check_robosuite("1.5.1")
 
 
 @pytest.mark.parametrize("version", ["3.2.7", "3.10.0", "4.0.0"])

@@ -25,8 +25,15 @@ from envs.tabletop.believer import (
     imagine_starts,
     imagine_swap,
 )
-from envs.tabletop.challenges import TOLERANCE, RestoreFirst, moves_to
-from envs.tabletop.grid import CELLS, CUBES, GREEN_AREA, NUM_CUPS, cell_place
+from envs.tabletop.challenges import RestoreFirst, moves_to
+from envs.tabletop.grid import (
+    CELLS,
+    CUBES,
+    GREEN_AREA,
+    NUM_CUPS,
+    TOLERANCE,
+    cell_place,
+)
 from envs.tabletop.layout import (
     START_CELLS,
     draw_restore_cubes,

@@ -91,7 +91,7 @@ def test_a_metric_needs_a_name_of_its_own(install):
         (
             "ReturnHome",
             "candidates = lambda *arguments: []",
-            "RuntimeError: Seed 0 gave no valid episode in 100 attempts.",
+            "RuntimeError: A task must allow a valid episode within 100 layouts, got",
         ),
         ("object", "pass", "ValueError: `task.kind=plugin_"),
     ],

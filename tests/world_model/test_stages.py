@@ -204,6 +204,8 @@ def test_a_training_is_continued_by_the_same_only(train, tmp_path):
     for stages in ("slow", "[fit,slow]"):
         with pytest.raises(ValueError, match=f"{rule} values of data in "):
             train(stages, objects=("blue box",))
+    with pytest.raises(ValueError, match=f"{rule} values of encoder in "):
+        train("fit", "autoencoder.kind=pca")
     after = (tmp_path / "out" / "autoencoder" / "config.json").stat().st_mtime_ns
     assert after == projection
     with pytest.raises(ValueError, match="`num_steps` must be at least 3, which"):

@@ -20,12 +20,14 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.errors import at_least, positive, within
+from world_model.fingerprint import encoder_fingerprint
 from world_model.frames import to_env, to_model
 from world_model.precision import mixed_precision
 from world_model.shards import read_shards
 from world_model.training.episodes import too_few
 from world_model.training.fit import seeded
 from world_model.training.latents import load_images, with_noise
+from world_model.training.origin import check_checkpoints
 from world_model.training.progress import Log, save_grid
 
 _BATCH = 256
@@ -71,11 +73,16 @@ class AutoencoderConfig:
 def fit_autoencoder(
     model: FrameAutoencoder, data: Path, output: Path, config: AutoencoderConfig
 ) -> FrameAutoencoder:
-    """Fits the projection of `model` and saves it to output/autoencoder."""
+    """Fits the projection of `model` and saves it to output/autoencoder.
+
+    Raises:
+        ValueError: If checkpoints in `output` were trained on other latents.
+    """
     images = load_images(data, stride=5)
     rng = np.random.default_rng([config.seed, 0])
     picked = rng.permutation(len(images))[: config.num_fit]
     model.fit(to_model(images[picked]))
+    check_checkpoints(output, {"encoder": encoder_fingerprint(model)})
     model.save_pretrained(output / "autoencoder")
     return model
 

@@ -28,7 +28,7 @@ def claim(path: Path, origin: Mapping[str, object], *, what: str) -> None:
     if not path.exists():
         write_text(path, text)
     made, found = json.loads(text), json.loads(path.read_text())
-    _compare(path, made, found, what)
+    _compare(path, made, found, what=what)
 
 
 def claim_checkpoints(output: Path, origin: Mapping[str, object]) -> None:
@@ -57,11 +57,13 @@ def check_checkpoints(output: Path, origin: Mapping[str, object]) -> None:
     if checkpoints(output) and path.exists():
         known = json.loads(json.dumps(origin))
         noted = json.loads(path.read_text())
-        _compare(path, known, {k: noted.get(k) for k in known}, "checkpoints")
+        both = known.keys() & noted.keys()
+        pair = ({k: x[k] for k in both} for x in (known, noted))
+        _compare(path, *pair, what="checkpoints")
 
 
 def _compare(
-    path: Path, made: Mapping[str, object], found: Mapping[str, object], what: str
+    path: Path, made: Mapping[str, object], found: Mapping[str, object], *, what: str
 ) -> None:
     other = [key for key in {**found, **made} if found.get(key) != made.get(key)]
     if other:
