@@ -72,6 +72,10 @@ class GoalDomain(abc.ABC):
     def control(self) -> np.ndarray:
         """What a controller that knows everything does next, (A,)."""
 
+    def positions(self) -> np.ndarray | None:
+        """Where objects and hand are (n, 3) float32 [m], if anything can be moved."""
+        return None
+
     @abc.abstractmethod
     def get_state(self) -> Any:
         """Everything needed to continue from here (goal included), copied."""

@@ -62,8 +62,7 @@ def record_episode(
         "visible": visible,
         "found": found,
     }
-    known = [p for p in positions if p is not None]
-    return row | ({"positions": np.stack(known)} if known else {})
+    return row | _known(positions)
 
 
 def record_both(
@@ -97,6 +96,7 @@ def record_vectors(
     domain.reset(rng)
     space = domain.action_space
     frames, actions = [domain.render()[None]], list[np.ndarray]()
+    positions = [domain.positions()]
     noise = 0.0
     for _ in range(num_actions):
         if domain.solved() or not actions:
@@ -109,10 +109,18 @@ def record_vectors(
         # As it will be read again, in single precision.
         actions.append(np.clip(action, space.low, space.high).astype(np.float32))
         frames.append(domain.execute(actions[-1]))
-    return {
+        positions.append(domain.positions())
+    row = {
         "frames": np.concatenate(frames),
         "actions": np.stack(actions),
     }
+    return row | _known(positions)
+
+
+def _known(positions: list[np.ndarray | None]) -> dict[str, np.ndarray]:
+    """The array of positions, where a domain says any."""
+    known = [p for p in positions if p is not None]
+    return {"positions": np.stack(known)} if known else {}
 
 
 def _shift(rng: np.random.Generator) -> Motion:

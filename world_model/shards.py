@@ -11,7 +11,7 @@ shard with E episodes of T actions and F frames per action:
 | moved | (E, T) bool | False where an action was blocked |
 | visible | (E, T + 1, O) int32 | pixels of each nameable object, at chunk ends |
 | found | (E, T + 1, O) bool | the success test of "go to <object>", at chunk ends |
-| positions | (E, T + 1, n, 3) float32 | the objects, cups, hand of `tabletop` [m] |
+| positions | (E, T + 1, n, 3) float32 | objects and hand of `tabletop`, `arm` [m] |
 | beside | (E, T + 1, H, W, C) uint8 | chunk ends seen from beside, if asked for |
 
 `moved`, `visible` and `found` are labels that only a simulator knows. `meta.json`

@@ -112,6 +112,10 @@ class ArmDomain(GoalDomain):
         """The cube's middle (x, y, height above the table) [m]."""
         return self._table.position(CUBE)
 
+    def positions(self) -> np.ndarray:
+        """See `GoalDomain.positions`: the cube, then the finger tips."""
+        return np.vstack([self.cube, self.hand]).astype(np.float32)
+
     @property
     def holds(self) -> bool:
         """Whether the fingers hold the cube."""

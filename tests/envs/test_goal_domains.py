@@ -22,6 +22,7 @@ from envs.formats.shards import ShardsFormat
 from envs.goal_task_env import GoalTaskEnv
 from envs.make_task_env import make_task_env
 from envs.point.domain import REACHED, STEP, PointDomain
+from envs.recording import record_vectors
 from envs.tasks import EXTRA_STEPS
 from world_model.shards import read_meta, read_shards
 
@@ -180,6 +181,20 @@ def test_the_arm_moves_as_told_and_carries_what_it_closes_around():
     arm.execute(np.array([0.0, 0.0, -0.5, 1.0]), render=False)
     assert not arm.holds
     assert arm.cube == pytest.approx(low, abs=0.004)
+    arm.close()
+
+
+@pytest.mark.sim
+def test_an_episode_of_the_arm_says_where_cube_and_hand_were():
+    arm = ArmDomain()
+    row = record_vectors(arm, np.random.default_rng(0), 6)
+    assert row["positions"].shape == (7, 2, 3)
+    assert row["positions"].dtype == np.float32
+    assert np.array_equal(row["positions"][-1], arm.positions())
+    assert arm.positions()[1] == pytest.approx(arm.hand)
+    # The controller goes to the cube: the hand moves first, the cube once it is held.
+    moved = np.linalg.norm(np.diff(row["positions"], axis=0), axis=-1)
+    assert moved[0, 1] > 0.01 > moved[0, 0]
     arm.close()
 
 

@@ -300,9 +300,17 @@ def test_an_image_that_the_objective_would_not_read_is_refused(run):
 @pytest.mark.parametrize(
     ("task", "planner", "message"),
     [
-        ("restore_cubes", "video_plan", "task=tabletop_restore_cubes` asks for what wa"),
+        (
+            "restore_cubes",
+            "video_plan",
+            "task=tabletop_restore_cubes` asks for what w",
+        ),
         ("swap_back", "mpc_beam", "task=tabletop_swap_back` asks for what was before,"),
-        ("shell_game", "video_plan_table", "planner=video_plan_table` must be told goa"),
+        (
+            "shell_game",
+            "video_plan_table",
+            "planner=video_plan_table` must be told go",
+        ),
     ],
 )
 def test_planners_that_do_not_understand_the_instruction_are_refused(
