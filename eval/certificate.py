@@ -20,13 +20,12 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import hydra  # noqa: E402
-import numpy as np  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from eval.errors import USER_ERRORS, one_line  # noqa: E402
 from eval.intervals import (  # noqa: E402
-    paired_bootstrap_difference,
+    paired_proportion_difference,
     wilson_interval,
 )
 from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
@@ -104,10 +103,8 @@ def _row(name: str, record: RunRecord, top: RunRecord) -> dict[str, Any]:
     here, there = _successes(record), _successes(top)
     seeds = sorted(here)
     solved = wilson_interval(int(sum(here.values())), len(seeds))
-    behind = paired_bootstrap_difference(
-        [there[s] for s in seeds],
-        [here[s] for s in seeds],
-        rng=np.random.default_rng(0),
+    behind = paired_proportion_difference(
+        [there[s] for s in seeds], [here[s] for s in seeds]
     )
     made = record.run()["provenance"]
     return {

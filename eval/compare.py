@@ -3,10 +3,10 @@
     python -m eval.compare results/runs/rooms_find_seen/{none,window,anchor}-mpc-tiny
 
 Runs are compared on the very same episodes. Every run is set against the first one:
-the difference in success with its interval, how many episodes only one of the two
-solved, and the exact McNemar test of these (McNemar 1947, Psychometrika 12), whose
-p-values are corrected for the number of comparisons by Holm's method (Holm 1979,
-Scandinavian Journal of Statistics 6). With `--ceiling` also the share of the way from
+the difference in success with Newcombe's interval (of other columns: a bootstrap), how
+many episodes only one of the two solved, and the exact McNemar test of these (McNemar
+1947, Psychometrika 12), whose p-values are corrected for the number of comparisons by
+Holm's method (Holm 1979, Scandinavian Journal of Statistics 6). With `--ceiling` also the share of the way from
 the first run to the ceiling. `--metric recall_lpips` compares another column of the
 records, a plug-in's too: the same test is then the sign test of the episodes in which
 the two differ.
@@ -25,7 +25,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from eval.intervals import bootstrap_ratio, paired_bootstrap_difference
+from eval.intervals import (
+    Estimate,
+    bootstrap_ratio,
+    paired_bootstrap_difference,
+    paired_proportion_difference,
+)
 from eval.leaderboard import other_question
 from eval.record import RunRecord
 from eval.row_name import row_name
@@ -154,7 +159,7 @@ def _line(
     metric: str, found: np.ndarray, floor: np.ndarray, top: np.ndarray | None
 ) -> dict[str, Any]:
     higher, lower = int((found > floor).sum()), int((found < floor).sum())
-    gain = paired_bootstrap_difference(found, floor, rng=np.random.default_rng(0))
+    gain = _gain(found, floor)
     line: dict[str, Any] = {"n": len(found), metric: found.mean()}
     line |= {f"base_{metric}": floor.mean()} | gain.columns("gain")
     line |= {"higher": higher, "lower": lower}
@@ -164,6 +169,13 @@ def _line(
         )
         line |= closed.columns("gap_closed")
     return line | {"p": mcnemar(higher, lower)}
+
+
+def _gain(found: np.ndarray, floor: np.ndarray) -> Estimate:
+    """How much higher a row is than the base; success and its like are proportions."""
+    if np.isin([found, floor], (0, 1)).all():
+        return paired_proportion_difference(found, floor)
+    return paired_bootstrap_difference(found, floor, rng=np.random.default_rng(0))
 
 
 def print_comparison(

@@ -1,7 +1,8 @@
 """Point estimates with 95 % intervals: none of our numbers stands alone.
 
 Proportions get the Wilson score interval (Wilson 1927, "Probable inference, the
-law of succession, and statistical inference", JASA 22), means the percentile
+law of succession, and statistical inference", JASA 22), differences of proportions
+over the same episodes Newcombe's, means the percentile
 bootstrap (Efron and Tibshirani 1993, chapter 13). Episodes of one scene resemble
 each other, so the bootstrap draws whole scenes ("clusters"), not episodes.
 """
@@ -64,6 +65,67 @@ def wilson_interval(successes: int, num_trials: int) -> Estimate:
     return Estimate(p, low, high)
 
 
+def paired_proportion_difference(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
+) -> Estimate:
+    """The share of ones in `a` minus that in `b`, over paired episodes.
+
+    Newcombe 1998, "Improved confidence intervals for the difference between binomial
+    proportions based on paired data", Statistics in Medicine 17, method 10: the Wilson
+    bounds of both shares, squared and added, less what their correlation phi explains:
+
+        low = d - sqrt((p - l)^2 - 2 phi (p - l) (u' - q) + (u' - q)^2)
+
+    with p in [l, u], q in [l', u'] and d = p - q; `high` alike with l', u. Unlike the
+    bootstrap it has a width where all episodes agree.
+
+    Args:
+        a: 0 or 1 per episode.
+        b: The other row's for the same episodes, in the same order.
+
+    Raises:
+        ValueError: If the rows have different lengths or other values.
+    """
+    first, second = _paired(a, b)
+    both = np.concatenate([first, second])
+    if not len(both) or not np.isin(both, (0, 1)).all():
+        raise ValueError(
+            "Paired proportions need 0 or 1 of every episode, got "
+            f"{np.unique(both).tolist()}: compare means instead."
+        )
+    p, q = (wilson_interval(int(x.sum()), len(x)) for x in (first, second))
+    phi = _phi(first, second)
+    difference = p.value - q.value
+    below = _added(_widths(p)[0], _widths(q)[1], phi)
+    above = _added(_widths(p)[1], _widths(q)[0], phi)
+    return Estimate(difference, difference - below, difference + above)
+
+
+def _widths(share: Estimate) -> tuple[float, float]:
+    """From a share down and up to its bounds."""
+    assert share.low is not None
+    assert share.high is not None
+    return share.value - share.low, share.high - share.value
+
+
+def _added(one: float, other: float, phi: float) -> float:
+    """Two half widths of correlated shares as one."""
+    return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
+
+
+def _phi(first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of paired zeros and ones, with Newcombe's continuity correction."""
+    n, wins, theirs = len(first), first.sum(), second.sum()
+    margins = wins * (n - wins) * theirs * (n - theirs)
+    if margins == 0:
+        return 0.0
+    agree = (first * second).sum() * ((1 - first) * (1 - second)).sum()
+    differ = (first * (1 - second)).sum() * ((1 - first) * second).sum()
+    excess = agree - differ
+    corrected = max(excess - n / 2, 0.0) if excess > 0 else excess
+    return float(corrected / math.sqrt(margins))
+
+
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray,
     *,
@@ -102,13 +164,20 @@ def paired_bootstrap_difference(
     Raises:
         ValueError: If the rows have different lengths.
     """
+    first, second = _paired(a, b)
+    return bootstrap_interval(first - second, rng=rng, clusters=clusters)
+
+
+def _paired(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if first.shape != second.shape:
         raise ValueError(
             "Paired rows must hold the same episodes, got "
             f"{len(first)} and {len(second)}: join them on `seed` first."
         )
-    return bootstrap_interval(first - second, rng=rng, clusters=clusters)
+    return first, second
 
 
 def bootstrap_ratio(

@@ -12,7 +12,6 @@ and from nothing else, `show` prints it.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from eval.record import (
 from eval.row_name import is_image_given, marks, row_name, standing
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, slug
 from eval.suite_results import promote_suite, suite_of, unreproducible
-from world_model.whole_file import write_text
+from world_model.whole_file import replace_folder, write_text
 
 MIN_EPISODES = 100
 _REMEDY = "Run it again in full from a committed tree, with the others' settings."
@@ -154,7 +153,8 @@ def promote(
         for row in others:
             if found := other_settings(row.run(), record.run()):
                 print(f"note: beside {row.directory.name}: {'; '.join(found)}")
-        _copy(record, target)
+        files = (record.directory / x for x in (RUN_FILE, EPISODES_FILE, VIDEO_FILE))
+        replace_folder(target, [file for file in files if file.exists()])
     return target
 
 
@@ -217,7 +217,10 @@ def build(results: Path) -> pd.DataFrame:
 
 def summarise(record: RunRecord) -> dict[str, Any]:
     """One row of the leaderboard: what was run and every metric with bounds."""
-    run, episodes = record.run(), record.rows()
+    run = record.run()
+    # Workers finish in any order; the table is a function of the episodes.
+    episodes = sorted(record.rows(), key=lambda episode: int(episode["seed"] or 0))
+    batches = _batches(run)
     made = run["provenance"]
     row = {"task": run["task"], "row": row_name(run)}
     row |= {key: run[key] for key in ("memory", "planner", "world_model")}
@@ -225,13 +228,19 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     row |= {"split": run["split"], "n": len(episodes)}
     row |= {"seeds": format_seeds(run["seeds"])}
     for name, metric in METRICS.items():
-        estimate = metric.aggregate([episode[name] for episode in episodes])
+        estimate = metric.aggregate([x[name] for x in episodes], batches)
         empty = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
         row |= empty if estimate is None else estimate.columns(name, 6)
     video = record.video()
     row |= {column: video.get(column) for column in VIDEO_COLUMNS}
     row |= {"protocol_version": run["protocol_version"], "device": made["device"]}
     return row | {"revision": made["revision"], "command": made["command"]}
+
+
+def _batches(run: Mapping[str, Any]) -> list[int]:
+    """Which episodes ran in lockstep, by ascending seed."""
+    size = run["config"].get("num_envs", 1)
+    return [i // size for i in range(len(run["seeds"]))]
 
 
 def format_seeds(seeds: Sequence[int]) -> str:
@@ -259,20 +268,6 @@ def _target(run: Mapping[str, Any], results: Path) -> Path:
     names += marks(run)
     folder = slug(run["task"]) + ("" if run["split"] == "val" else f"-{run['split']}")
     return results / "runs" / folder / "-".join(slug(x) for x in names)
-
-
-def _copy(record: RunRecord, target: Path) -> None:
-    """Copies a record so that it is seen either complete or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
-        fresh, stale = Path(name) / "fresh", Path(name) / "stale"
-        fresh.mkdir()
-        for file in (RUN_FILE, EPISODES_FILE, VIDEO_FILE):
-            if (record.directory / file).exists():
-                shutil.copyfile(record.directory / file, fresh / file)
-        if target.exists():
-            target.rename(stale)
-        fresh.rename(target)
 
 
 def _parser() -> argparse.ArgumentParser:

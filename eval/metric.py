@@ -30,6 +30,7 @@ class Metric:
         description: One sentence for a reader of the table.
         aggregation: "proportion" for values that are 0 or 1, else "mean".
         required: True if no episode may leave it empty.
+        shared: True if episodes in lockstep share what it costs: they are one draw.
     """
 
     name: str
@@ -38,20 +39,30 @@ class Metric:
     description: str
     aggregation: Literal["proportion", "mean"] = "mean"
     required: bool = False
+    shared: bool = False
 
-    def aggregate(self, values: Sequence[float | None]) -> Estimate | None:
+    def aggregate(
+        self,
+        values: Sequence[float | None],
+        batches: Sequence[int] | None = None,
+    ) -> Estimate | None:
         """The metric over episodes with a 95 % interval, None if all are missing.
 
         Args:
             values: One per episode; None or NaN where missing.
+            batches: Which episodes ran in lockstep, a number per episode; None if
+                each ran alone.
         """
         column = np.array(values, dtype=float)
-        column = column[~np.isnan(column)]
-        if not len(column):
+        known = ~np.isnan(column)
+        if not known.any():
             return None
         if self.aggregation == "proportion":
-            return wilson_interval(int(column.sum()), len(column))
-        return bootstrap_interval(column, rng=np.random.default_rng(_BOOTSTRAP_SEED))
+            return wilson_interval(int(column[known].sum()), int(known.sum()))
+        rng = np.random.default_rng(_BOOTSTRAP_SEED)
+        drawn = self.shared and batches is not None
+        clusters = np.asarray(batches)[known] if drawn else None
+        return bootstrap_interval(column[known], rng=rng, clusters=clusters)
 
     def check(self, value: Any) -> None:
         """Refuses a value that cannot stand in this column.
@@ -127,13 +138,20 @@ _ALL = (
         False,
         "Predicted minus realised success, averaged over decisions.",
     ),
-    Metric("plan_seconds_p50", "s", False, "Time per decision, median."),
-    Metric("plan_seconds_p95", "s", False, "Time per decision, 95th percentile."),
+    Metric("plan_seconds_p50", "s", False, "Time per decision, median.", shared=True),
+    Metric(
+        "plan_seconds_p95",
+        "s",
+        False,
+        "Time per decision, 95th percentile.",
+        shared=True,
+    ),
     Metric(
         "denoiser_calls",
         "calls",
         False,
         "One call = one candidate chunk x one denoising step x one guidance branch.",
+        shared=True,
     ),
     Metric(
         "decisions",
@@ -141,12 +159,19 @@ _ALL = (
         None,
         "How often the policy decided: planned, if it does.",
     ),
-    Metric("write_seconds", "s", False, "Time spent writing memory, tour included."),
+    Metric(
+        "write_seconds",
+        "s",
+        False,
+        "Time spent writing memory, tour included.",
+        shared=True,
+    ),
     Metric(
         "memory_bytes",
         "B",
         False,
         "What the memory kept between writes when the episode ended.",
+        shared=True,
     ),
 )
 

@@ -7,13 +7,13 @@ and pictures are copied, its raw lines (tens of thousands) stay where they are.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from eval.record import RUN_FILE
 from eval.run_spec import slug
+from world_model.whole_file import replace_folder
 
 FILES: dict[str, tuple[str, ...]] = {
     "recall": (
@@ -71,10 +71,7 @@ def promote_suite(directory: Path, results: Path, *, replace: bool = False) -> P
         reasons.append(f"{target} exists (replace it with --replace)")
     if reasons:
         raise ValueError(f"{directory} is refused: {'; '.join(reasons)}.")
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for name in FILES[suite]:
-        shutil.copyfile(directory / name, target / name)
+    replace_folder(target, [directory / name for name in FILES[suite]])
     return target
 
 

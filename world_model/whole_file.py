@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -53,6 +54,22 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             file.write(text.encode())
+
+
+def replace_folder(target: Path, files: Iterable[Path]) -> None:
+    """Makes a folder of copies of files, in the place of what was there.
+
+    It is seen either as it was or as it is to be.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
+        fresh, stale = Path(name) / "fresh", Path(name) / "stale"
+        fresh.mkdir()
+        for file in files:
+            shutil.copyfile(file, fresh / file.name)
+        if target.exists():
+            target.rename(stale)
+        fresh.rename(target)
 
 
 @contextmanager

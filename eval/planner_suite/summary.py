@@ -14,7 +14,7 @@ from rich.table import Table
 
 from eval.intervals import (
     bootstrap_interval,
-    paired_bootstrap_difference,
+    paired_proportion_difference,
     wilson_interval,
 )
 from eval.leaderboard import format_seeds
@@ -147,10 +147,8 @@ def _measure(own: pd.DataFrame, first: pd.DataFrame | None) -> dict[str, Any]:
         estimates["optimism_gap"] = bootstrap_interval(gaps.to_numpy(), rng=rng)
     if first is not None and first is not own:
         theirs = _by_seed(first, "success")
-        estimates["behind"] = paired_bootstrap_difference(
-            theirs[solved.index].to_numpy(),
-            solved.to_numpy(),
-            rng=np.random.default_rng(0),
+        estimates["behind"] = paired_proportion_difference(
+            theirs[solved.index].to_numpy(), solved.to_numpy()
         )
     for name, estimate in estimates.items():
         found |= estimate.columns(name, 6)

@@ -8,6 +8,7 @@ from eval.intervals import (
     bootstrap_interval,
     bootstrap_ratio,
     paired_bootstrap_difference,
+    paired_proportion_difference,
     wilson_interval,
 )
 
@@ -116,6 +117,51 @@ def test_pairing_removes_what_both_rows_share(values, shift):
     estimate = paired_bootstrap_difference(shifted, values, rng=rng())
     bounds = (estimate.value, estimate.low, estimate.high)
     assert bounds == pytest.approx((shift, shift, shift), abs=1e-6)
+
+
+def table(both, first, second, neither):
+    """Paired outcomes by how many episodes both, one or none of the rows solved."""
+    a = [1] * (both + first) + [0] * (second + neither)
+    b = [1] * both + [0] * first + [1] * second + [0] * neither
+    return a, b
+
+
+def test_newcombes_interval_agrees_with_a_published_example():
+    # Bentur et al. 2009 in Fagerland, Lydersen and Laake 2014, Statistics in Medicine
+    # 33: airways of 21 children before and after a transplantation.
+    found = paired_proportion_difference(*table(1, 1, 7, 12))
+    assert found.value == pytest.approx(-6 / 21)
+    assert (found.low, found.high) == pytest.approx((-0.507, -0.026), abs=5e-4)
+
+
+counts = st.tuples(*[st.integers(0, 40)] * 4).filter(any)
+
+
+@given(counts)
+def test_a_paired_difference_is_mirrored_lies_within_and_has_a_width(cells):
+    a, b = table(*cells)
+    found, mirrored = (paired_proportion_difference(*x) for x in ((a, b), (b, a)))
+    assert found.value == pytest.approx(np.mean(a) - np.mean(b))
+    assert (found.low, found.high) == pytest.approx((-mirrored.high, -mirrored.low))
+    assert -1 - 1e-9 <= found.low <= found.value <= found.high <= 1 + 1e-9
+    # Also where all episodes agree: so few say nothing of the others.
+    assert found.high - found.low > 1e-3
+
+
+def test_rows_that_win_everything_are_not_certain_to():
+    found = paired_proportion_difference(*table(0, 200, 0, 0))
+    wilson = wilson_interval(200, 200)
+    assert found.high == 1.0
+    assert found.low == pytest.approx(1 - np.sqrt(2) * (1 - wilson.low))
+
+
+def test_four_wins_and_no_loss_in_a_hundred_are_no_proof():
+    assert paired_proportion_difference(*table(92, 4, 0, 4)).low < 0
+
+
+def test_paired_proportions_are_zeros_and_ones():
+    with pytest.raises(ValueError, match="0 or 1 of every episode, got .0.0, 0.5"):
+        paired_proportion_difference([0.5, 1.0], [0.0, 1.0])
 
 
 def test_pairs_need_rows_of_equal_length():

@@ -20,6 +20,19 @@ def test_a_metric_nobody_measured_stays_empty():
     assert METRICS["optimism_gap"].aggregate([None, None]) is None
 
 
+def test_what_a_batch_shares_is_drawn_once():
+    calls, steps = [8.0] * 4 + [16.0] * 4 + [12.0] * 4, METRICS["steps"]
+    batches = [0] * 4 + [1] * 4 + [2] * 4
+    shared = METRICS["denoiser_calls"].aggregate(calls, batches)
+    alone = METRICS["denoiser_calls"].aggregate(calls)
+    assert shared.value == alone.value == 12.0
+    assert (shared.low, shared.high) == (8.0, 16.0)  # of three draws
+    assert alone.low > 8.5
+    assert steps.aggregate(calls, batches) == alone
+    missing = METRICS["denoiser_calls"].aggregate([None, *calls[1:]], batches)
+    assert missing.low == 8.0
+
+
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
