@@ -6,10 +6,10 @@ Runs are compared on the very same episodes. Every run is set against the first 
 the difference in success with Newcombe's interval (of other columns: a bootstrap), how
 many episodes only one of the two solved, and the exact McNemar test of these (McNemar
 1947, Psychometrika 12), whose p-values are corrected for the number of comparisons by
-Holm's method (Holm 1979, Scandinavian Journal of Statistics 6). With `--ceiling` also the share of the way from
-the first run to the ceiling. `--metric recall_lpips` compares another column of the
-records, a plug-in's too: the same test is then the sign test of the episodes in which
-the two differ.
+Holm's method (Holm 1979, Scandinavian Journal of Statistics 6). With `--ceiling` also
+the share of the way from the first run to the ceiling. `--metric recall_lpips`
+compares another column of the records, a plug-in's too: the same test is then the sign
+test of the episodes in which the two differ.
 """
 
 from __future__ import annotations
