@@ -1,4 +1,4 @@
-"""Which code of others a configuration names, and what state it is in."""
+"""Which code and files of others a configuration names, and what state they are in."""
 
 from __future__ import annotations
 
@@ -12,19 +12,54 @@ from typing import Any
 
 from eval.shadowing import PACKAGES
 
+_NAMES = ("_target_", "name", "kind", "domain")
+"""Keys whose values name classes and rows, also where a folder is called alike."""
+
 
 def plugin_code(config: Mapping[str, Any]) -> dict[str, str]:
-    """The packages outside this project whose classes a configuration names.
+    """What of others decides a run: packages whose classes are named, and their files.
 
     Args:
         config: Plain values.
 
     Returns:
-        Per package its version (empty if it is not installed) and a digest of its
-        Python files: two states of a package under development differ.
+        Per package its version (empty if it is not installed) and a digest of what it
+        holds, and a digest per option of its classes that names a file or a folder, a
+        checkpoint say: two states of what is under development differ.
     """
     tops = {name.split(".")[0] for name in _classes(config)} - {*PACKAGES}
-    return {top: f"{_version(top)} {_digest(top)}".strip() for top in sorted(tops)}
+    found = {top: f"{_version(top)} {_digest(top)}".strip() for top in sorted(tops)}
+    paths = sorted({*_paths(config)})
+    return found | {f"{key}={path}": _state(Path(path)) for key, path in paths}
+
+
+def _paths(
+    node: Any, key: str = "", *, theirs: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Options of others' classes that name what is on disk."""
+    if isinstance(node, Mapping):
+        target = str(node.get("_target_", ""))
+        theirs = theirs or bool(target and target.split(".")[0] not in PACKAGES)
+        for name, value in node.items():
+            if name not in _NAMES:
+                yield from _paths(value, str(name), theirs=theirs)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _paths(value, key, theirs=theirs)
+    elif theirs and isinstance(node, str) and node:
+        with suppress(OSError, ValueError):  # what is no path at all
+            if Path(node).exists():
+                yield key, node
+
+
+def _state(path: Path) -> str:
+    """A digest of a file, or of what a folder holds: names, sizes, times."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    held = [(x.name, x.stat()) for x in sorted(path.iterdir())]
+    text = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in held])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _classes(node: Any) -> Iterator[str]:
@@ -56,7 +91,8 @@ def _sources(package: str) -> list[Path]:
         spec = find_spec(package)
         if spec and spec.submodule_search_locations:
             roots = map(Path, spec.submodule_search_locations)
-            return sorted(path for root in roots for path in root.rglob("*.py"))
+            files = (x for root in roots for x in root.rglob("*") if x.is_file())
+            return sorted(x for x in files if x.suffix != ".pyc")
         if spec and spec.origin:
             return [Path(spec.origin)]
     return []

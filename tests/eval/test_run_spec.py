@@ -137,3 +137,36 @@ def test_provenance_holds_the_state_of_others_code(tmp_path, monkeypatch):
     plain = provenance(device="cpu", config={"planner": {"_target_": "planners.mpc.X"}})
     assert plain["plugins"] == {}
     assert names[0].startswith(code_name(plain))
+
+
+def test_a_checkpoint_that_was_trained_on_is_another_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_package").mkdir()  # where one works, a folder has its name
+    checkpoint, folder = tmp_path / "last.pt", tmp_path / "nets"
+    folder.mkdir()
+    theirs = {"_target_": "my_package.Memory", "name": "my_package"}
+    options = {"checkpoint": "last.pt", "nets": [str(folder)], "of": "no/file"}
+    config = {"memory": theirs | options, "outputs": str(tmp_path)}
+    names = set()
+    for text in ("one", "two"):
+        checkpoint.write_text(text)
+        made = provenance(device="cpu", config=config)
+        said = {"my_package", "checkpoint=last.pt", f"nets={folder}"}
+        assert made["plugins"].keys() == said
+        names.add(code_name(made))
+    (folder / "net.pt").write_text("x")
+    names.add(code_name(provenance(device="cpu", config=config)))
+    assert len(names) == 3
+    ours = {"memory": {"_target_": "planners.mpc.X", "checkpoint": "last.pt"}}
+    assert provenance(device="cpu", config=ours)["plugins"] == {}
+
+
+def test_what_a_package_ships_beside_its_code_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "a_strangers_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("x = 1")
+    config = {"planner": {"_target_": "a_strangers_package.Planner"}}
+    before = code_name(provenance(device="cpu", config=config))
+    (package / "policy.zip").write_text("weights")
+    assert code_name(provenance(device="cpu", config=config)) != before
