@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import torch
+
+from world_model.errors import MachineError
 
 
 def require_device(name: str) -> None:
@@ -44,3 +47,17 @@ def use_threads(threads: object, workers: int = 1) -> None:
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"`threads` must be at least 1 or null, got {threads}.")
     torch.set_num_threads(threads)
+
+
+def require_compiler() -> None:
+    """Refuses to compile a network where torch finds no compiler to do it with.
+
+    Raises:
+        MachineError: If there is none.
+    """
+    compiler = os.environ.get("CXX", "g++")  # what torch takes
+    if shutil.which(compiler) is None:
+        raise MachineError(
+            f"`slow.compile=true` needs a C++ compiler, got none at {compiler}: "
+            "install one (g++), or say slow.compile=false."
+        )

@@ -165,6 +165,14 @@ def test_nothing_starts_that_cannot_end(
     assert not (tmp_path / "out").exists()
 
 
+def test_slow_learning_misses_its_compiler_before_it_collects(train, monkeypatch):
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    rule = "`slow.compile=true` needs a C.. compiler, got none at /no/such/compiler: i"
+    with pytest.raises(RuntimeError, match=rule):
+        train("[fit,slow]", "slow.compile=true")
+    train("[fit,slow]")
+
+
 @pytest.fixture
 def exported(tmp_path):
     """A denoiser and an autoencoder as `stage=export` leaves them."""

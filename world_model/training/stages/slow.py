@@ -8,7 +8,7 @@ from pathlib import Path
 from accelerate.utils import set_seed
 from omegaconf import DictConfig
 
-from world_model.device import default_device
+from world_model.device import default_device, require_compiler
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser, with_coordinates
 from world_model.fingerprint import encoder_fingerprint
@@ -38,6 +38,8 @@ def slow(training: Training) -> Job:
     config = make_options(SlowConfig, "slow", fields)
     if config.mirror:
         check_mirror(meta)
+    if config.compile:
+        require_compiler()
     check_goals(meta, config.mix.goal > 0)
     _check_length(training, max(config.mix.num_past))
     set_seed(config.seed)
