@@ -1,5 +1,7 @@
 """`configs/memory`: what each file makes, and in what the ablations differ."""
 
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,17 @@ def test_a_file_makes_a_memory_that_says_what_it_stores(tiny, name):
 def test_a_task_says_how_near_views_of_one_place_are(name):
     assert config(name)["max_distance"] == 0.5
     assert config(name, "task=tabletop_swap_back")["max_distance"] == 0.1
+
+
+@pytest.mark.parametrize("name", ["MyTempLoraMemory", "TempLoraMemory", "MyNoMemory"])
+def test_memories_of_others_are_made_from_the_model_whatever_they_are_called(
+    tiny, name, monkeypatch
+):
+    made = types.ModuleType("a_strangers_memories")
+    setattr(made, name, lambda model, size: (model, size))
+    monkeypatch.setitem(sys.modules, "a_strangers_memories", made)
+    theirs = {"name": "mine", "_target_": f"a_strangers_memories.{name}", "size": 3}
+    assert build_memory(theirs, tiny, CONFIGS, "") == (tiny, 3)
 
 
 def test_the_still_predictive_state_differs_in_that_actions_move_nothing():

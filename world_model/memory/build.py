@@ -14,6 +14,7 @@ from world_model.place_matcher import PlaceMatcher, load_matcher
 from world_model.predictive_state import PredictiveStateNet, load_predictive_state
 
 _NOT_OPTIONS = ("name", "context_frames")
+_OURS = "world_model.memory."
 _MEMBERS = ("first", "second")
 NETS = ("matcher", "predictive_state")
 """What memories find in the folder of a world model's weights."""
@@ -33,20 +34,22 @@ def build_memory(
     """
     options = {k: v for k, v in config.items() if k not in _NOT_OPTIONS}
     target = options["_target_"]
-    if target.endswith("NoMemory"):
+    # A memory of others is made from the model, whatever it is called.
+    kind = target.rpartition(".")[2] if target.startswith(_OURS) else ""
+    if kind == "NoMemory":
         return instantiate(options)
-    if target.endswith("ComposedMemory"):
+    if kind == "ComposedMemory":
         _check_members_only(options)
         return instantiate(
             {"_target_": target},
             *(_member(config, part, model, weights, encoder) for part in _MEMBERS),
         )
-    if target.endswith("TempLoraMemory"):
+    if kind == "TempLoraMemory":
         rule = instantiate(options.pop("rule"), model)
         return instantiate(options, model, rule)
-    if target.endswith(("PoseMapMemory", "PoseWeightsMemory")):
+    if kind in ("PoseMapMemory", "PoseWeightsMemory"):
         return instantiate(options, model, _matcher(config, model, weights, encoder))
-    if target.endswith("PredictiveStateMemory"):
+    if kind == "PredictiveStateMemory":
         net = _predictive_state(config, model, weights, encoder)
         return instantiate(options, model, net)
     return instantiate(options, model)
