@@ -52,13 +52,19 @@ def test_a_walk_is_imagined_from_ones_own_image(tmp_path, monkeypatch):
 
 
 def test_a_gymnasium_loop_plays_an_episode(capsys):
-    loop, imagined = [x for x in python_of("docs/interop.md") if "gymnasium.make" in x]
+    blocks = [x for x in python_of("docs/interop.md") if "gymnasium.make" in x]
+    loop, imagined, remembered = blocks
     exec(compile(loop, "interop.md", "exec"), {})
     assert capsys.readouterr().out.strip() in ("success", "no success")
-    exec(compile(imagined, "interop.md", "exec"), {})
+    names = {}
+    exec(compile(imagined, "interop.md", "exec"), names)
     assert re.fullmatch(
         r"the last view is [01]\.\d\d from home\n", capsys.readouterr().out
     )
+    exec(compile(remembered, "interop.md", "exec"), names)
+    stored = re.fullmatch(r"(\d+) bytes of the tour\n", capsys.readouterr().out)
+    assert stored
+    assert int(stored[1]) > 0
 
 
 def test_the_readmes_planner_plans():
