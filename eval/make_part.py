@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from eval.errors import PluginError, described
 from eval.shadowing import PACKAGES
@@ -91,8 +91,26 @@ def checked(
 
 
 def is_ours(node: Mapping[Any, Any]) -> bool:
-    """True if a configuration names a class of this project, or none."""
-    return str(node.get("_target_", "eval")).split(".")[0] in PACKAGES
+    """True if a configuration names classes of this project only, or none.
+
+    A part of ours around one of others (`GymnasiumPolicy`) is theirs; the planner
+    inside a policy is a part of its own.
+    """
+    tops = {name.split(".")[0] for name in _targets(node, but="planner")}
+    return tops <= {*PACKAGES}
+
+
+def _targets(node: Any, *, but: str = "") -> Iterator[str]:
+    """All values of `_target_` in a configuration, but not below one key."""
+    if isinstance(node, Mapping | DictConfig):
+        for key, value in node.items():
+            if key == "_target_":
+                yield str(value)
+            elif key != but:
+                yield from _targets(value)
+    elif isinstance(node, list | ListConfig):
+        for value in node:
+            yield from _targets(value)
 
 
 def expect(part: Any, kind: type[Part]) -> Part:

@@ -38,6 +38,15 @@ def test_only_errors_of_others_get_a_name():
     assert text.endswith(remedy)
 
 
+def test_a_part_of_ours_around_one_of_others_is_theirs():
+    around = {"_target_": "planners.interop.X", "make": [{"_target_": "their.Y"}]}
+    assert not is_ours(OmegaConf.create(around))
+    # A planner of others inside our policy is checked by itself.
+    policy = {**OURS, "planner": {"_target_": "their.Y"}}
+    assert is_ours(OmegaConf.create(policy))
+    assert is_ours({"name": "none"})
+
+
 def test_the_innermost_plugin_is_the_one_that_is_named():
     with (
         pytest.raises(PluginError, match="^`objective=inner`"),
