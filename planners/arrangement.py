@@ -28,7 +28,8 @@ class Arrangement(Objective):
 
     * "lift the cup that hides the <object>": 1 - P(the object can be seen);
     * "put every cube where it is in the image": the mean over the objects that the
-      goal image shows of min(1, distance / `reach`);
+      goal image shows of min(1, distance / `reach`), and of 1 for what is in the hand
+      or stands on another one: it has not come nearer;
     * "put the <object> where the <other> is in the image": the same of one object.
 
     Goal images come from the memory (`Goal.recalled`) or from the task; where there is
@@ -135,7 +136,9 @@ class Arrangement(Objective):
         moved, goals = zip(*wanted, strict=True)
         gaps = (at[..., list(moved), :] - torch.stack(goals)).norm(dim=-1)
         there = (gaps <= self.tolerance).all(dim=-1)
-        return (gaps / self.reach).clamp(max=1).mean(dim=-1), there.to(gaps)
+        lifted = (at[..., list(moved), 2] - torch.stack(goals)[:, 2]) > self.tolerance
+        costs = (gaps / self.reach).clamp(max=1).masked_fill(lifted, 1.0)
+        return costs.mean(dim=-1), there.to(gaps)
 
     def _index(self, name: str) -> int:
         if name not in self.objects:

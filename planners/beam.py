@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -12,8 +13,8 @@ from planners.checks import phrases_of
 from planners.phrases import continuations, may_follow
 from planners.search_planner import SearchPlanner
 from world_model.api import Generators, Memory, WorldModel
-from world_model.core import Context, Goal, Rollout
-from world_model.errors import at_least
+from world_model.core import Context, Goal
+from world_model.errors import at_least, within
 from world_model.policy_api import Objective, Plan
 
 
@@ -26,6 +27,11 @@ class BeamPlanner(SearchPlanner):
     before it: among equals, different futures survive. The plan is the prefix (of any
     length) with the lowest cost plus `action_cost` per action.
 
+    With `min_change` views are states: a prefix that leads to one that was there
+    before is not continued, as in graph search. Where most actions do nothing (an
+    empty hand places nothing), the beam holds what those do that do something, also if
+    that first has to make things worse.
+
     Args:
         world_model: The model that imagines.
         objective: The cost of what it imagines.
@@ -33,6 +39,8 @@ class BeamPlanner(SearchPlanner):
         depth: Longest sequence.
         action_cost: Cost of one action; makes shorter plans win.
         novelty: Weight of similarity in the ranking of prefixes.
+        min_change: Mean squared latent difference up to which two views are one; 0
+            takes all for different.
     """
 
     def __init__(
@@ -44,11 +52,14 @@ class BeamPlanner(SearchPlanner):
         depth: int = 7,
         action_cost: float = 0.02,
         novelty: float = 1.0,
+        min_change: float = 0.0,
     ) -> None:
         at_least(1, width=width, depth=depth)
+        within(0, math.inf, min_change=min_change)
         super().__init__(world_model, objective, longest=depth, action_cost=action_cost)
         self.width = width
         self.novelty = novelty
+        self.min_change = min_change
         self._may_follow = may_follow(phrases_of(world_model.action_space, "beam"))
 
     @torch.no_grad()
@@ -64,6 +75,8 @@ class BeamPlanner(SearchPlanner):
     ) -> Iterator[Plan]:
         """See `SearchPlanner`; `warm_start` is not needed (the search is complete)."""
         beam = self.world_model.start(context)
+        assert beam.context.latents is not None
+        seen = beam.context.latents[:, -1:]
         best: Plan | None = None
         for _ in range(self._num_steps(horizon)):
             parents, actions = continuations(beam.actions, self._may_follow)
@@ -75,23 +88,41 @@ class BeamPlanner(SearchPlanner):
             whole = costs + self.action_cost * beam.num_steps
             best = better(best, beam, whole, self.objective, goal)
             yield best
-            beam = beam.select(self._keep(beam, costs))
+            views = beam.latents[:, :, -1, -1]
+            known = self._same(views, seen).any(dim=2)
+            ranks = costs.masked_fill(known, torch.inf)
+            if known.all():
+                return
+            beam = beam.select(self._keep(views, ranks))
+            seen = torch.cat([seen, views], dim=1)
 
-    def _keep(self, beam: Rollout, costs: Tensor) -> Tensor:
-        """Indices (B, <= width) of the prefixes to continue, greedily diverse."""
-        if beam.actions.shape[1] <= self.width:
-            return torch.arange(beam.actions.shape[1]).expand(len(costs), -1)
-        features = beam.latents[:, :, -1, -1].flatten(2)
-        features = torch.nn.functional.normalize(features, dim=-1)
+    def _same(self, views: Tensor, others: Tensor) -> Tensor:
+        """Which (B, N, M) of views (B, N, c, h, w) and (B, M, c, h, w) are one."""
+        shape = (*views.shape[:2], others.shape[1])
+        if not self.min_change:
+            return torch.zeros(shape, dtype=torch.bool)
+        gaps = torch.cdist(views.flatten(2), others.flatten(2)).square()
+        return (gaps / views[0, 0].numel() <= self.min_change).cpu()
+
+    def _keep(self, views: Tensor, costs: Tensor) -> Tensor:
+        """Indices (B, <= width) of the prefixes to continue, greedily diverse.
+
+        Args:
+            views: Where they lead, latents (B, N, c, h, w).
+            costs: Of these (B, N); infinite for what is not to be continued.
+        """
+        if costs.shape[1] <= self.width and not self.min_change:
+            return torch.arange(costs.shape[1]).expand(len(costs), -1)
+        features = torch.nn.functional.normalize(views.flatten(2), dim=-1)
         similarity = (features @ features.transpose(1, 2)).cpu()
-        rank = costs.clone()
-        picks = []
-        for _ in range(self.width):
+        same, rows = self._same(views, views), torch.arange(len(costs))
+        rank, picks = costs.clone(), list[Tensor]()
+        while len(picks) < self.width and rank.isfinite().any():
             pick = rank.argmin(dim=1)
             picks.append(pick)
-            rows = torch.arange(len(costs))
             # The nearest neighbour kept so far decides how new a prefix is.
             penalty = self.novelty * similarity[rows, pick].clamp(min=0) ** 8
             rank = torch.maximum(rank, costs + penalty)
             rank[rows, pick] = torch.inf
+            rank[same[rows, pick]] = torch.inf
         return torch.stack(picks, dim=1)

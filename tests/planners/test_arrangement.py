@@ -49,6 +49,19 @@ def test_the_cost_is_the_mean_share_of_the_reach():
     assert likely == [1.0, 0.0, 0.0]
 
 
+def test_what_stands_on_another_one_or_is_held_has_not_come_nearer():
+    goal = (table(HERE, HERE),)
+    stacked, beside = (0.0, 0.0, 0.04), (0.07, 0.0, 0.0)
+    costs, likely = judge(
+        [table(stacked, HERE), table(beside, HERE)], ALL_AS_SHOWN, goal
+    )
+    assert costs == pytest.approx([1 / 2, (0.07 / 0.3) / 2])
+    assert likely == [0.0, 0.0]
+    # Read a little too high it lies on the table.
+    low = (0.0, 0.0, 0.02)
+    assert judge([table(low, HERE)], ALL_AS_SHOWN, goal)[1] == [1.0]
+
+
 def test_an_object_that_the_image_does_not_show_is_not_asked_for():
     goal = (table(HERE, HERE, seen=(True, False)),)
     assert judge([table(HERE, FAR)], ALL_AS_SHOWN, goal) == ([0.0], [1.0])

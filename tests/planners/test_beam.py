@@ -16,7 +16,7 @@ from world_model.core import Chunk, Context, Goal, Rollout
 from world_model.frames import to_env
 from world_model.memory.none import NoMemory
 from world_model.policy_api import Objective, Observation
-from world_model.toy import DotWorldModel, draw_dot
+from world_model.toy import DotWorldModel, dot_position, draw_dot
 
 positions = st.tuples(st.integers(0, 7), st.integers(0, 7))
 
@@ -87,6 +87,55 @@ def test_the_horizon_bounds_the_plan() -> None:
         context_at((0, 0)), goal_at((7, 7)), generator=generators(1), horizon=2
     )
     assert plan.actions.shape[1] <= 2
+
+
+class Detour(Objective):
+    """A place near the goal from which every step is uphill."""
+
+    COSTS = {(0, 0): 0.5, (0, 2): 0.0}
+
+    def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
+        places = dot_position(rollout.latents[:, :, :, -1])
+        costs = [self.COSTS.get(tuple(x), 0.9) for x in places.flatten(0, 2).tolist()]
+        return torch.tensor(costs).reshape(places.shape[:3])
+
+
+def test_what_changes_nothing_is_not_continued_so_that_a_detour_is_found() -> None:
+    model, asked = DotWorldModel(), []
+    extend = model.extend
+    model.extend = lambda beam, actions, **options: (
+        asked.append(actions.shape[1]) or extend(beam, actions, **options)
+    )
+
+    def ends(**options: float) -> float:
+        planner = BeamPlanner(model, Detour(), width=2, depth=2, **options)
+        start, goal = context_at((0, 0)), goal_at((0, 2))
+        plan = planner.plan(start, goal, generator=generators(1), horizon=2)
+        return float(plan.costs[0])
+
+    # Up and left lead nowhere, and are better than any step: the beam is full.
+    assert ends(novelty=0.0) == pytest.approx(0.5 + 0.02)
+    assert ends(novelty=0.0, min_change=0.01) == pytest.approx(0.0 + 0.04)
+    assert asked == [4, 6, 4, 6]
+
+
+def test_ways_to_one_view_are_continued_once() -> None:
+    planner = BeamPlanner(
+        DotWorldModel(), ReachDot(), width=9, depth=3, novelty=0.0, min_change=0.01
+    )
+    views = goal_at((0, 0), (1, 1), (0, 0), (2, 2)).images
+    assert views is not None
+    kept = planner._keep(views[None], torch.tensor([[0.3, 0.2, 0.1, torch.inf]]))
+    assert kept.tolist() == [[2, 1]]
+
+
+def test_a_search_ends_where_nothing_new_is_seen() -> None:
+    model = DotWorldModel()
+    planner = BeamPlanner(model, ReachDot(), width=9, depth=9, min_change=9.0)
+    found = planner.search(
+        context_at((4, 4)), goal_at((0, 0)), generator=generators(1), horizon=9
+    )
+    assert [int(plan.lengths[0]) for plan in found] == [1]
 
 
 @pytest.mark.parametrize("name", ["width", "depth"])
