@@ -271,7 +271,9 @@ def test_the_table_pairs_rows_with_the_first_optimizer_over_the_same_seeds():
     found = summarise(rows, lines, {rows[2]: "it hangs"}).set_index("optimizer")
     assert found.loc["a", "success"] == 0.75
     assert found.loc["b", "behind"] == 0.5
-    assert found.loc["b", "behind_low"] == 0.0 < found.loc["b", "behind_high"] == 1.0
+    low, high = found.loc["b", ["behind_low", "behind_high"]]
+    assert -0.2 < low < 0.0  # two wins of four and no loss are no proof
+    assert 0.5 < high < 1.0
     assert found.loc["b", "optimism_gap"] == 0.5
     assert found.loc["b", ["calls_p50", "seconds_p95"]].tolist() == [6.5, 0.5]
     assert pd.isna(found.loc["a", "behind"])
