@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from eval.errors import PluginError, described
-from eval.shadowing import PACKAGES
+from eval.plugin_code import packages_of_others
 from world_model.plain import plain
 
 Part = TypeVar("Part")
@@ -96,21 +96,9 @@ def is_ours(node: Mapping[Any, Any]) -> bool:
     A part of ours around one of others (`GymnasiumPolicy`) is theirs; the planner
     inside a policy is a part of its own.
     """
-    tops = {name.split(".")[0] for name in _targets(node, but="planner")}
-    return tops <= {*PACKAGES}
-
-
-def _targets(node: Any, *, but: str = "") -> Iterator[str]:
-    """All values of `_target_` in a configuration, but not below one key."""
-    if isinstance(node, Mapping | DictConfig):
-        for key, value in node.items():
-            if key == "_target_":
-                yield str(value)
-            elif key != but:
-                yield from _targets(value)
-    elif isinstance(node, list | ListConfig):
-        for value in node:
-            yield from _targets(value)
+    values = plain(node) if isinstance(node, DictConfig) else node
+    own = {key: value for key, value in values.items() if key != "planner"}
+    return not packages_of_others(own)
 
 
 def expect(part: Any, kind: type[Part]) -> Part:

@@ -27,10 +27,15 @@ def plugin_code(config: Mapping[str, Any]) -> dict[str, str]:
         holds, and a digest per option of its classes that names a file or a folder, a
         checkpoint say: two states of what is under development differ.
     """
-    tops = {name.split(".")[0] for name in _classes(config)} - {*PACKAGES}
+    tops = packages_of_others(config)
     found = {top: f"{_version(top)} {_digest(top)}".strip() for top in sorted(tops)}
     paths = sorted({*_paths(config)})
     return found | {f"{key}={path}": _state(Path(path)) for key, path in paths}
+
+
+def packages_of_others(config: Mapping[str, Any]) -> set[str]:
+    """The packages outside this project whose classes plain values name."""
+    return {name.split(".")[0] for name in _classes(config)} - {*PACKAGES}
 
 
 def _paths(
@@ -38,8 +43,8 @@ def _paths(
 ) -> Iterator[tuple[str, str]]:
     """Options of others' classes that name what is on disk."""
     if isinstance(node, Mapping):
-        target = str(node.get("_target_", ""))
-        theirs = theirs or bool(target and target.split(".")[0] not in PACKAGES)
+        target = {"_target_": node.get("_target_", "")}
+        theirs = theirs or bool(packages_of_others(target))
         for name, value in node.items():
             if name not in _NAMES:
                 yield from _paths(value, str(name), theirs=theirs)

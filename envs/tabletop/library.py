@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib import metadata
 
 from envs.gl import mujoco
 from world_model.errors import MachineError
@@ -44,6 +43,7 @@ check_mujoco(mujoco.__version__)
 _before = logging.root.manager.disable
 logging.disable(logging.WARNING)
 try:
+    from robosuite import __version__ as _version
     from robosuite.controllers import (
         load_composite_controller_config as load_composite_controller_config,
     )
@@ -64,5 +64,5 @@ except ImportError as error:
     ) from error
 finally:
     logging.disable(_before)
-check_robosuite(metadata.version("robosuite"))
+check_robosuite(_version)
 logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
