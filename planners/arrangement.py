@@ -28,9 +28,14 @@ class Arrangement(Objective):
 
     * "lift the cup that hides the <object>": 1 - P(the object can be seen);
     * "put every cube where it is in the image": the mean over the objects that the
-      goal image shows of min(1, distance / `reach`), and of 1 for what is in the hand
-      or stands on another one: it has not come nearer;
+      goal image shows of min(1, distance / `reach`), and of 1 for what has not come
+      nearer wherever it is read to be: what is in the hand, on another object or
+      against it, or cannot be seen;
     * "put the <object> where the <other> is in the image": the same of one object.
+
+    Readers learn from tables where objects lie side by side. Where one stands on
+    another they are off by centimetres, but seldom in a way that looks possible: one
+    is lost, sunk or floats, or is where another one is.
 
     Goal images come from the memory (`Goal.recalled`) or from the task; where there is
     none, nothing is known and every future costs the same.
@@ -41,6 +46,8 @@ class Arrangement(Objective):
         objects: Names of the objects, in the reader's order.
         reach: Distance from where it belongs at which an object costs most [m].
         tolerance: Distance up to which it is taken to be there [m].
+        off_table: Difference in height from which it does not stand on the table [m].
+        touching: Distance below which two touch [m].
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class Arrangement(Objective):
         *,
         reach: float = 0.3,
         tolerance: float = 0.03,
+        off_table: float = 0.015,
+        touching: float = 0.05,
     ) -> None:
         if not 0 < tolerance < reach:
             raise ValueError(
@@ -62,6 +71,8 @@ class Arrangement(Objective):
         self.objects = tuple(objects)
         self.reach = reach
         self.tolerance = tolerance
+        self.off_table = off_table
+        self.touching = touching
 
     @torch.no_grad()
     def __call__(self, rollout: Rollout, goal: Goal) -> Tensor:
@@ -134,11 +145,20 @@ class Arrangement(Objective):
         if not wanted:
             return torch.zeros_like(at[..., 0, 0]), torch.zeros_like(at[..., 0, 0])
         moved, goals = zip(*wanted, strict=True)
-        gaps = (at[..., list(moved), :] - torch.stack(goals)).norm(dim=-1)
+        away = at[..., list(moved), :] - torch.stack(goals)
+        gaps = away.norm(dim=-1)
         there = (gaps <= self.tolerance).all(dim=-1)
-        lifted = (at[..., list(moved), 2] - torch.stack(goals)[:, 2]) > self.tolerance
-        costs = (gaps / self.reach).clamp(max=1).masked_fill(lifted, 1.0)
+        lost = self._lost(at, logits)[..., list(moved)]
+        lost |= away[..., 2].abs() > self.off_table
+        costs = (gaps / self.reach).clamp(max=1).masked_fill(lost, 1.0)
         return costs.mean(dim=-1), there.to(gaps)
+
+    def _lost(self, at: Tensor, logits: Tensor) -> Tensor:
+        """Which objects (N, T, n) cannot be seen, or touch one that can."""
+        seen = logits > 0
+        touch = (torch.cdist(at, at) < self.touching) & seen[..., None, :]
+        others = ~torch.eye(at.shape[-2], dtype=torch.bool)
+        return ~seen | (touch & others).any(dim=-1)
 
     def _index(self, name: str) -> int:
         if name not in self.objects:

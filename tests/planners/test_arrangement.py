@@ -39,31 +39,43 @@ def judge(futures, words, recalled=()):
 
 
 HERE, RIGHT, FAR = (0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 5.0, 0.0)
+LEFT = (-0.1, 0.0, 0.0)
 
 
 def test_the_cost_is_the_mean_share_of_the_reach():
-    goal = (table(HERE, HERE),)
-    futures = [table(HERE, HERE), table(RIGHT, HERE), table(RIGHT, FAR)]
+    goal = (table(HERE, LEFT),)
+    futures = [table(HERE, LEFT), table(RIGHT, LEFT), table(RIGHT, FAR)]
     costs, likely = judge(futures, ALL_AS_SHOWN, goal)
     assert costs == pytest.approx([0.0, (1 / 3) / 2, (1 / 3 + 1) / 2])
     assert likely == [1.0, 0.0, 0.0]
 
 
-def test_what_stands_on_another_one_or_is_held_has_not_come_nearer():
-    goal = (table(HERE, HERE),)
-    stacked, beside = (0.0, 0.0, 0.04), (0.07, 0.0, 0.0)
-    costs, likely = judge(
-        [table(stacked, HERE), table(beside, HERE)], ALL_AS_SHOWN, goal
-    )
-    assert costs == pytest.approx([1 / 2, (0.07 / 0.3) / 2])
-    assert likely == [0.0, 0.0]
-    # Read a little too high it lies on the table.
-    low = (0.0, 0.0, 0.02)
-    assert judge([table(low, HERE)], ALL_AS_SHOWN, goal)[1] == [1.0]
+@pytest.mark.parametrize("height", [-0.02, 0.02, 0.12])
+def test_what_is_held_or_sunk_has_not_come_nearer(height):
+    goal = (table(HERE, LEFT),)
+    assert judge([table((0.0, 0.0, height), LEFT)], ALL_AS_SHOWN, goal)[0] == [1 / 2]
+    # Read a little too high or low it lies on the table.
+    nearly = (0.0, 0.0, height / abs(height) * 0.01)
+    costs, likely = judge([table(nearly, LEFT)], ALL_AS_SHOWN, goal)
+    assert costs == pytest.approx([(0.01 / 0.3) / 2])
+    assert likely == [1.0]
+
+
+def test_neither_of_two_that_touch_has_come_nearer():
+    goal = (table(HERE, LEFT),)
+    futures = [table(HERE, (x, 0.0, 0.0)) for x in (-0.049, -0.051)]
+    costs, _ = judge(futures, ALL_AS_SHOWN, goal)
+    assert costs == pytest.approx([1.0, (0.049 / 0.3) / 2])
+
+
+def test_what_cannot_be_seen_has_not_come_nearer_and_touches_nothing():
+    goal = (table(HERE, LEFT),)
+    costs, _ = judge([table(HERE, HERE, seen=(True, False))], ALL_AS_SHOWN, goal)
+    assert costs == [1 / 2]
 
 
 def test_an_object_that_the_image_does_not_show_is_not_asked_for():
-    goal = (table(HERE, HERE, seen=(True, False)),)
+    goal = (table(HERE, LEFT, seen=(True, False)),)
     assert judge([table(HERE, FAR)], ALL_AS_SHOWN, goal) == ([0.0], [1.0])
 
 
