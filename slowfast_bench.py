@@ -13,10 +13,7 @@ from pathlib import Path
 def main() -> None:
     """Checks that our packages are the ones that get imported, then runs."""
     shadowing = Path(__file__).resolve().parent / "eval" / "shadowing.py"
-    try:
-        runpy.run_path(str(shadowing))["check_packages"]()
-    except ImportError as error:
-        raise SystemExit(f"error: {error}") from None
+    runpy.run_path(str(shadowing))["require_packages"]()
     # As `__main__`, so that hydra finds configs/ beside the file either way.
     runpy.run_module("eval.run", run_name="__main__", alter_sys=True)
 

@@ -15,7 +15,7 @@ from envs.api import Domain
 from envs.domains import make_domain
 from envs.splits import episode_rng
 from eval.video.cuts import THRESHOLDS, calibrate_threshold
-from world_model.errors import at_least
+from world_model.errors import at_least, told_in_one_line
 from world_model.whole_file import write_text
 
 
@@ -32,18 +32,26 @@ def main() -> None:
     parser.add_argument("domain", help="as in domain=rooms")
     parser.add_argument("--tours", type=int, default=40)
     arguments = parser.parse_args()
-    try:
-        at_least(1, tours=arguments.tours)
-        domain = make_domain(arguments.domain)
-    except ValueError as error:
-        parser.error(str(error))
-    videos = [tour_video(domain, seed) for seed in range(arguments.tours)]
-    domain.close()
-    stored = json.loads(THRESHOLDS.read_text()) if THRESHOLDS.exists() else {}
-    threshold = round(calibrate_threshold(videos), 2)
-    stored[arguments.domain] = {"threshold": threshold, "tours": arguments.tours}
-    write_text(THRESHOLDS, json.dumps(stored, indent=2) + "\n")
+    with told_in_one_line():
+        threshold = calibrate(arguments.domain, arguments.tours)
     print(f"{arguments.domain}: {threshold} grey levels ({THRESHOLDS})")
+
+
+def calibrate(name: str, tours: int) -> float:
+    """The threshold of a domain, kept beside those of others.
+
+    Raises:
+        ValueError: If there is no such domain or tour, or nothing moves in them.
+    """
+    at_least(1, tours=tours)
+    domain = make_domain(name)
+    videos = [tour_video(domain, seed) for seed in range(tours)]
+    domain.close()
+    threshold = round(calibrate_threshold(videos), 2)
+    stored = json.loads(THRESHOLDS.read_text()) if THRESHOLDS.exists() else {}
+    stored[name] = {"threshold": threshold, "tours": tours}
+    write_text(THRESHOLDS, json.dumps(stored, indent=2) + "\n")
+    return threshold
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ is a record like those of `python -m eval.run`: a killed run continues.
 
 from __future__ import annotations
 
-from eval.shadowing import check_packages
+from eval.shadowing import require_packages
 
-check_packages()
+require_packages()
 
 import json  # noqa: E402
 import shlex  # noqa: E402
@@ -217,8 +217,9 @@ def _common_overrides(cfg: DictConfig) -> list[str]:
             f"`weights` are those of a simulator row to be run, got {cfg.weights} "
             f"beside simulator={cfg.simulator}: leave one of them away."
         )
-    names = ("split", "episodes", "first_seed", "num_envs", "workers", "outputs")
-    options = [f"{name}={cfg[name]}" for name in names]
+    names = "split episodes first_seed num_envs workers threads outputs"
+    # As hydra reads it: None would be the word "None".
+    options = [f"{x}={'null' if cfg[x] is None else cfg[x]}" for x in names.split()]
     same = [f"task={cfg.task.name}", "paired=null", "video=false"]
     check(hydra.compose("eval", [*same, "memory=none", *options]))
     return [*same, *options]

@@ -8,9 +8,9 @@ of `python -m eval.run`.
 
 from __future__ import annotations
 
-from eval.shadowing import check_packages
+from eval.shadowing import require_packages
 
-check_packages()
+require_packages()
 
 import argparse  # noqa: E402
 import sys  # noqa: E402

@@ -9,7 +9,8 @@ many episodes only one of the two solved, and the exact McNemar test of these (M
 Holm's method (Holm 1979, Scandinavian Journal of Statistics 6). With `--ceiling` also
 the share of the way from the first run to the ceiling. `--metric recall_lpips`
 compares another column of the records, a plug-in's too: the same test is then the sign
-test of the episodes in which the two differ.
+test of the episodes in which the two differ. Episodes in lockstep share what a
+decision costs: of such columns batches are drawn and counted, not episodes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from eval.intervals import (
     paired_proportion_difference,
 )
 from eval.leaderboard import other_question
+from eval.metric import METRICS, Metric
 from eval.record import RunRecord
 from eval.row_name import row_name
 from world_model.errors import unknown_name
@@ -51,40 +53,31 @@ def compare(
     Args:
         base: What the others are set against.
         others: Finished runs of the same task and episodes.
-        ceiling: A run that solves more than `base`, to say how much of the way each
+        ceiling: A run that is better than `base`, to say how much of the way each
             run goes; None to leave that out.
         metric: The column that is compared.
 
     Returns:
         `row`, `n` (episodes in which all runs have a value), `<metric>` and
-        `base_<metric>` (means), `gain` with bounds, `higher` and `lower` (episodes in
-        which the row is above and below the base), `p` and `p_holm`, and with a
-        ceiling `gap_closed` with bounds.
+        `base_<metric>` (means), `gain` with bounds, `higher` and `lower` (episodes, or
+        batches that share a cost, in which the row is above and below the base), `p`
+        and `p_holm`, and with a ceiling `gap_closed` with bounds.
 
     Raises:
         ValueError: If a run is unfinished or of other episodes or lacks the column, or
-            the ceiling solves no more than `base`.
+            the ceiling is no better than `base`.
     """
-    extra = [] if ceiling is None else [ceiling]
-    check_paired(base, [*others, *extra])
-    values = np.stack([_values(x, metric) for x in (base, *others, *extra)])
-    values = values[:, ~np.isnan(values).any(axis=0)]
-    if not values.shape[1]:
-        raise ValueError(
-            f"`--metric` must have a value in an episode of every run, got {metric}, "
-            "which has none: compare another."
-        )
+    records = [base, *others, *([] if ceiling is None else [ceiling])]
+    check_paired(base, records[1:])
+    # Of a column that is not ours nothing is known but its numbers.
+    column = METRICS.get(metric, Metric(metric, "", None, ""))
+    values, draws = _lined_up(records, column)
     floor, top = values[0], None if ceiling is None else values[-1]
-    if top is not None and (
-        top.sum() == floor.sum() or (metric == SUCCESS and top.sum() < floor.sum())
-    ):
-        raise ValueError(
-            f"`--ceiling` must be above the first run in {metric}, got "
-            f"{top.mean():.3g} and {floor.mean():.3g}: name oracle or simulator."
-        )
+    if top is not None:
+        _check_ceiling(column, floor, top)
     names = _names([base, *others])[1:]
     lines = [
-        {"row": name, **_line(metric, found, floor, top)}
+        {"row": name, **_line(column, found, floor, top, draws)}
         for name, found in zip(names, values[1 : len(names) + 1], strict=True)
     ]
     for line, p in zip(lines, holm([line["p"] for line in lines]), strict=True):
@@ -147,6 +140,42 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
     return told
 
 
+def _lined_up(
+    records: Sequence[RunRecord], column: Metric
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (runs, n) of the episodes that all have one, and which draw each is of."""
+    values = np.stack([_values(x, column.name) for x in records])
+    known = ~np.isnan(values).any(axis=0)
+    if not known.any():
+        raise ValueError(
+            "`--metric` must have a value in an episode of every run, got "
+            f"{column.name}, which has none: compare another."
+        )
+    draws = np.arange(values.shape[1])
+    if column.shared:
+        batches = [record.batches() for record in records]
+        if any(x != batches[0] for x in batches):
+            raise ValueError(
+                f"`--metric {column.name}` is shared by episodes in lockstep, and must "
+                "be compared at the same `num_envs`: run one of them again."
+            )
+        draws = np.array(batches[0])
+    return values[:, known], draws[known]
+
+
+def _check_ceiling(column: Metric, floor: np.ndarray, top: np.ndarray) -> None:
+    ahead = top.sum() - floor.sum()
+    if column.higher_is_better is not None:
+        ahead = ahead if column.higher_is_better else -ahead
+    else:
+        ahead = abs(ahead)
+    if not ahead > 0:
+        raise ValueError(
+            f"`--ceiling` must be better than the first run in {column.name}, got "
+            f"{top.mean():.3g} and {floor.mean():.3g}: name oracle or simulator."
+        )
+
+
 def _values(record: RunRecord, metric: str) -> np.ndarray:
     """A column (n,) by ascending seed, NaN where an episode has no value."""
     rows = pd.DataFrame(record.rows()).sort_values("seed")
@@ -156,26 +185,33 @@ def _values(record: RunRecord, metric: str) -> np.ndarray:
 
 
 def _line(
-    metric: str, found: np.ndarray, floor: np.ndarray, top: np.ndarray | None
+    column: Metric,
+    found: np.ndarray,
+    floor: np.ndarray,
+    top: np.ndarray | None,
+    draws: np.ndarray,
 ) -> dict[str, Any]:
-    higher, lower = int((found > floor).sum()), int((found < floor).sum())
-    gain = _gain(found, floor)
-    line: dict[str, Any] = {"n": len(found), metric: found.mean()}
-    line |= {f"base_{metric}": floor.mean()} | gain.columns("gain")
+    ahead = np.bincount(draws, weights=found - floor)
+    higher, lower = int((ahead > 0).sum()), int((ahead < 0).sum())
+    gain = _gain(column, found, floor, draws)
+    line: dict[str, Any] = {"n": len(found), column.name: found.mean()}
+    line |= {f"base_{column.name}": floor.mean()} | gain.columns("gain")
     line |= {"higher": higher, "lower": lower}
     if top is not None:
-        closed = bootstrap_ratio(
-            found - floor, top - floor, rng=np.random.default_rng(0)
-        )
+        rng = np.random.default_rng(0)
+        closed = bootstrap_ratio(found - floor, top - floor, rng=rng, clusters=draws)
         line |= closed.columns("gap_closed")
     return line | {"p": mcnemar(higher, lower)}
 
 
-def _gain(found: np.ndarray, floor: np.ndarray) -> Estimate:
-    """How much higher a row is than the base; success and its like are proportions."""
-    if np.isin([found, floor], (0, 1)).all():
+def _gain(
+    column: Metric, found: np.ndarray, floor: np.ndarray, draws: np.ndarray
+) -> Estimate:
+    """How much higher a row is than the base."""
+    if column.aggregation == "proportion":
         return paired_proportion_difference(found, floor)
-    return paired_bootstrap_difference(found, floor, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    return paired_bootstrap_difference(found, floor, rng=rng, clusters=draws)
 
 
 def print_comparison(

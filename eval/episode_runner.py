@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -20,6 +21,7 @@ from eval.record import Row
 from eval.tours import TourCache
 from eval.video.weights import I3D, VGG16
 from planners.mpc import MPCPolicy
+from world_model.whole_file import write_whole
 
 
 class EpisodeRunner:
@@ -112,12 +114,15 @@ class EpisodeRunner:
 
 def save_imagined(folder: Path, episode: Episode, path: Imagined) -> None:
     """Keeps an imagined path, losslessly, as imagined-<seed>.npz."""
-    np.savez_compressed(
+    content: dict[str, Any] = {
+        "real": path.real,
+        "imagined": path.imagined,
+        "real_chunk_ends": path.real_chunk_ends,
+        "key_frames": path.key_frames,
+        "actions": path.actions,
+        "instruction": episode.instruction,
+    }
+    write_whole(
         folder / f"imagined-{episode.seed}.npz",
-        real=path.real,
-        imagined=path.imagined,
-        real_chunk_ends=path.real_chunk_ends,
-        key_frames=path.key_frames,
-        actions=path.actions,
-        instruction=episode.instruction,
+        lambda file: np.savez_compressed(file, **content),
     )

@@ -37,6 +37,8 @@ def described(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AssertionError) and text.startswith("Broken law"):
         return text
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(frame.filename).name}:{frame.lineno}"
-    return f"{type(error).__name__}: {text} (at {where})"
+    said = f"{type(error).__name__}: {text}"
+    # A cause that was made and not raised comes from nowhere.
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    places = [f" (at {Path(x.filename).name}:{x.lineno})" for x in frames]
+    return said + "".join(places)

@@ -190,23 +190,42 @@ def _decide(
     num_calls: Callable[[], int],
     limit: Limit,
 ) -> np.ndarray:
-    """The next actions; episodes that they were decided for share the costs evenly."""
+    """The next actions; what they cost is charged."""
     left = np.array([env.steps_left for env in envs])
     obs = Observation(images, goal, active, left, _states(policy, envs))
     calls, start = num_calls(), now()
     with limit(int(active.sum())):
         actions = policy.act(obs)
     seconds, spent = now() - start, num_calls() - calls
-    plan = policy.last_plan
-    decided = active if policy.decided is None else active & policy.decided
-    for i in np.flatnonzero(decided):
-        cost = spent / decided.sum()
-        episodes[i].plan_seconds.append(seconds / decided.sum())
-        episodes[i].denoiser_calls += cost
-        episodes[i].plan_calls.append(cost)
-        likely = None if plan is None else plan.predicted_success
-        episodes[i].predicted.append(None if likely is None else float(likely[i]))
+    _charge(policy, active, episodes, seconds, spent)
     return actions
+
+
+def _charge(
+    policy: Policy,
+    active: np.ndarray,
+    episodes: list[Episode],
+    seconds: float,
+    spent: float,
+) -> None:
+    """Episodes that were decided for share the costs of a step evenly.
+
+    Where none was, all that run pay, on the bill of their last decision: the policy
+    says what a decision is, and must not be able to make costs vanish.
+    """
+    decided = active if policy.decided is None else active & policy.decided
+    payers = decided if decided.any() else active
+    plan = policy.last_plan
+    likely = None if plan is None else plan.predicted_success
+    for i in np.flatnonzero(payers):
+        episode = episodes[i]
+        episode.denoiser_calls += spent / payers.sum()
+        if decided[i] or not episode.plan_seconds:
+            episode.plan_seconds.append(0.0)
+            episode.plan_calls.append(0.0)
+            episode.predicted.append(None if likely is None else float(likely[i]))
+        episode.plan_seconds[-1] += seconds / payers.sum()
+        episode.plan_calls[-1] += spent / payers.sum()
 
 
 def _tell(
@@ -237,9 +256,10 @@ def _tell(
     )
     start = now()
     policy.observe(chunk)
+    seconds = now() - start
     running = [e for e, s in zip(episodes, steps, strict=True) if s is not None]
     for episode in running:
-        episode.write_seconds += (now() - start) / len(running)
+        episode.write_seconds += seconds / len(running)
     return frames[:, -1]
 
 

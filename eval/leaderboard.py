@@ -220,7 +220,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     run = record.run()
     # Workers finish in any order; the table is a function of the episodes.
     episodes = sorted(record.rows(), key=lambda episode: int(episode["seed"] or 0))
-    batches = _batches(run)
+    batches = record.batches()
     made = run["provenance"]
     row = {"task": run["task"], "row": row_name(run)}
     row |= {key: run[key] for key in ("memory", "planner", "world_model")}
@@ -235,12 +235,6 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     row |= {column: video.get(column) for column in VIDEO_COLUMNS}
     row |= {"protocol_version": run["protocol_version"], "device": made["device"]}
     return row | {"revision": made["revision"], "command": made["command"]}
-
-
-def _batches(run: Mapping[str, Any]) -> list[int]:
-    """Which episodes ran in lockstep, by ascending seed."""
-    size = run["config"].get("num_envs", 1)
-    return [i // size for i in range(len(run["seeds"]))]
 
 
 def format_seeds(seeds: Sequence[int]) -> str:

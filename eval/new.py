@@ -6,9 +6,9 @@ point by which it is found, tests and a README. Nothing of this project is edite
 
 from __future__ import annotations
 
-from eval.shadowing import check_packages
+from eval.shadowing import require_packages
 
-check_packages()
+require_packages()
 
 import argparse  # noqa: E402
 import keyword  # noqa: E402

@@ -22,6 +22,7 @@ BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
 LEADERBOARD = PROJECT_ROOT / "results" / "leaderboard.csv"
 NO_ROWS = "No row is committed yet: `results/leaderboard.csv` does not exist."
+_DAGGER = " \N{DAGGER}"
 CEILING = "oracle"
 """A task with rows of this memory compares memories: the README shows it."""
 # The terminal has room for more.
@@ -54,27 +55,29 @@ def render(rows: pd.DataFrame) -> str:
 def summary(rows: pd.DataFrame) -> str:
     """Markdown: success of every row, a column per task and split.
 
-    A dagger marks memories that store frames.
+    A dagger marks rows that store frames, or their cells where only some do.
 
     Args:
         rows: The leaderboard; none if nothing is promoted.
     """
     if rows.empty:
         return NO_ROWS
-    groups = rows.groupby(["task", "split"], sort=False)
+    groups = rows.reset_index(drop=True).groupby(["task", "split"], sort=False)
     compared = groups.filter(lambda group: (group["memory"] == CEILING).any())
+    storing = compared["stores_frames"] == "yes"
+    always = storing.groupby(compared["row"]).all()
+    marked = storing & ~compared["row"].map(always)
     columns = {
         task if split == "val" else f"{task}, {split}": {
-            row["row"]: _percent(row) for _, row in group.iterrows()
+            row["row"]: _percent(row) + _DAGGER * bool(marked[i])
+            for i, row in group.iterrows()
         }
         for (task, split), group in compared.groupby(["task", "split"], sort=False)
     }
-    storing = (compared["stores_frames"] == "yes").groupby(compared["row"]).all()
     lines = [["success %", *columns], ["---"] + ["---:"] * len(columns)]
     for name in sorted(set(compared["row"]), key=standing):
-        mark = " \N{DAGGER}" if storing[name] else ""
         found = (column.get(name, "") for column in columns.values())
-        lines.append([name + mark, *found])
+        lines.append([name + _DAGGER * bool(always[name]), *found])
     return _markdown(lines)
 
 

@@ -140,6 +140,12 @@ class RunRecord:
         path = self.directory / VIDEO_FILE
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
+    def batches(self) -> list[int]:
+        """Which of the run's episodes ran in lockstep, a number each, by seed."""
+        run = self.run()
+        size = run["config"].get("num_envs", 1)
+        return [i // size for i in range(len(run["seeds"]))]
+
     def done_seeds(self) -> tuple[int, ...]:
         """Seeds of the recorded episodes, in the order in which they finished."""
         return tuple(int(row["seed"] or 0) for row in self.rows())

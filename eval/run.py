@@ -8,9 +8,9 @@ killed run continues where it stopped.
 
 from __future__ import annotations
 
-from eval.shadowing import check_packages
+from eval.shadowing import require_packages
 
-check_packages()
+require_packages()
 
 import sys  # noqa: E402
 from typing import TYPE_CHECKING, NoReturn  # noqa: E402
@@ -171,9 +171,12 @@ def _print_own_metrics(session: Session) -> None:
     """A line per column of one's own: value, 95 % interval if any, and unit."""
     from eval.row_name import row_name
 
-    row, episodes = row_name(session.record.run()), session.record.rows()
+    record = session.record
+    row, batches = row_name(record.run()), record.batches()
+    episodes = sorted(record.rows(), key=lambda episode: int(episode["seed"] or 0))
     for metric in session.parts.metrics:
-        found = metric.aggregate([episode[metric.name] for episode in episodes])
+        values = [episode[metric.name] for episode in episodes]
+        found = metric.aggregate(values, batches)
         text = "no value" if found is None else f"{found.value:.3g} {metric.unit}"
         if found is not None and found.low is not None:
             text = f"{text.strip()} [{found.low:.3g}, {found.high:.3g}]"

@@ -6,6 +6,7 @@ The package names are common ones. This file imports nothing of ours, so that
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,14 @@ def check_packages(names: Iterable[str] = PACKAGES, root: Path = PROJECT_ROOT) -
                 "another directory, remove the other one from PYTHONPATH, or "
                 "install this project in an environment of its own."
             )
+
+
+def require_packages() -> None:
+    """Ends the process with one line if a package is not ours."""
+    try:
+        check_packages()
+    except ImportError as error:
+        sys.exit(f"error: {error}")
 
 
 def _location(name: str) -> Path | None:

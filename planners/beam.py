@@ -77,24 +77,30 @@ class BeamPlanner(SearchPlanner):
         beam = self.world_model.start(context)
         assert beam.context.latents is not None
         seen = beam.context.latents[:, -1:]
+        exists = torch.ones(len(seen), 1, dtype=torch.bool)
         best: Plan | None = None
         for _ in range(self._num_steps(horizon)):
             parents, actions = continuations(beam.actions, self._may_follow)
+            exists = exists.gather(1, parents)
             beam = self.world_model.extend(
                 beam.select(parents), actions, memory=memory, generator=generator
             )
             last = beam.last_chunk()
             costs = self.objective(last, goal)[:, :, 0].cpu()
+            costs = costs.masked_fill(~exists, torch.inf)
             whole = costs + self.action_cost * beam.num_steps
             best = better(best, beam, whole, self.objective, goal)
             yield best
             views = beam.latents[:, :, -1, -1]
             known = self._same(views, seen).any(dim=2)
             ranks = costs.masked_fill(known, torch.inf)
-            if known.all():
+            if not ranks.isfinite().any():
                 return
-            beam = beam.select(self._keep(views, ranks))
-            seen = torch.cat([seen, views], dim=1)
+            # What does not exist is like nothing.
+            absent = ~exists.to(views.device)[..., None, None, None]
+            seen = torch.cat([seen, views.masked_fill(absent, torch.nan)], dim=1)
+            kept, exists = self._keep(views, ranks)
+            beam = beam.select(kept)
 
     def _same(self, views: Tensor, others: Tensor) -> Tensor:
         """Which (B, N, M) of views (B, N, c, h, w) and (B, M, c, h, w) are one."""
@@ -104,25 +110,29 @@ class BeamPlanner(SearchPlanner):
         gaps = torch.cdist(views.flatten(2), others.flatten(2)).square()
         return (gaps / views[0, 0].numel() <= self.min_change).cpu()
 
-    def _keep(self, views: Tensor, costs: Tensor) -> Tensor:
+    def _keep(self, views: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
         """Indices (B, <= width) of the prefixes to continue, greedily diverse.
+
+        Batches are rectangular: where an episode has fewer than the others, some of
+        its indices stand for nothing, and the second result (B, <= width) is False.
 
         Args:
             views: Where they lead, latents (B, N, c, h, w).
             costs: Of these (B, N); infinite for what is not to be continued.
         """
         if costs.shape[1] <= self.width and not self.min_change:
-            return torch.arange(costs.shape[1]).expand(len(costs), -1)
+            return torch.arange(costs.shape[1]).expand_as(costs), costs.isfinite()
         features = torch.nn.functional.normalize(views.flatten(2), dim=-1)
         similarity = (features @ features.transpose(1, 2)).cpu()
         same, rows = self._same(views, views), torch.arange(len(costs))
-        rank, picks = costs.clone(), list[Tensor]()
+        rank, picks, exist = costs.clone(), list[Tensor](), list[Tensor]()
         while len(picks) < self.width and rank.isfinite().any():
             pick = rank.argmin(dim=1)
             picks.append(pick)
+            exist.append(rank[rows, pick].isfinite())
             # The nearest neighbour kept so far decides how new a prefix is.
             penalty = self.novelty * similarity[rows, pick].clamp(min=0) ** 8
             rank = torch.maximum(rank, costs + penalty)
             rank[rows, pick] = torch.inf
             rank[same[rows, pick]] = torch.inf
-        return torch.stack(picks, dim=1)
+        return torch.stack(picks, dim=1), torch.stack(exist, dim=1)

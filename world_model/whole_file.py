@@ -59,7 +59,8 @@ def write_text(path: Path, text: str) -> None:
 def replace_folder(target: Path, files: Iterable[Path]) -> None:
     """Makes a folder of copies of files, in the place of what was there.
 
-    It is seen either as it was or as it is to be.
+    It is seen either as it was or as it is to be; what a kill between the two leaves
+    is in a hidden folder beside.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
@@ -67,9 +68,14 @@ def replace_folder(target: Path, files: Iterable[Path]) -> None:
         fresh.mkdir()
         for file in files:
             shutil.copyfile(file, fresh / file.name)
-        if target.exists():
-            target.rename(stale)
-        fresh.rename(target)
+        try:
+            if target.exists():
+                target.rename(stale)
+            fresh.rename(target)
+        except BaseException:
+            if stale.exists():
+                stale.rename(target)
+            raise
 
 
 @contextmanager

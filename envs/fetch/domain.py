@@ -18,6 +18,7 @@ import numpy as np
 
 from envs.gl import PHYSICS, get_physics, mujoco
 from envs.goal_domain import GoalDomain
+from world_model.errors import MachineError
 
 IMAGE_SIZE = 64
 STEP = 0.032  # [m] that the hand moves in one of their steps, at the most
@@ -42,7 +43,7 @@ class FetchDomain(GoalDomain):
     goal is reached within 5 cm, as theirs is.
 
     Raises:
-        ModuleNotFoundError: If Gymnasium-Robotics is not installed.
+        MachineError: If Gymnasium-Robotics is not installed.
     """
 
     id: ClassVar[str] = "fetch"
@@ -144,10 +145,9 @@ def _make() -> Any:
         with contextlib.redirect_stderr(io.StringIO()):  # it speaks of other robots
             from gymnasium_robotics.envs.fetch.reach import MujocoFetchReachEnv
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MachineError(
             f"`domain=fetch` needs the package `{error.name}`, which is not "
-            "installed: pip install 'slowfast-bench[fetch]'.",
-            name=error.name,
+            "installed: pip install 'slowfast-bench[fetch]'."
         ) from error
     return MujocoFetchReachEnv(
         reward_type="sparse",

@@ -19,10 +19,9 @@ try:
     from pyglet import gl as gl
     from pyglet.image import ImageData, codecs
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
+    raise MachineError(
         f"`domain=miniworld` needs the package `{error.name}`, which is not installed: "
-        "pip install 'slowfast-bench[miniworld]'.",
-        name=error.name,
+        "pip install 'slowfast-bench[miniworld]'."
     ) from error
 except Exception as error:
     raise MachineError(

@@ -24,6 +24,7 @@ from envs.make_task_env import make_task_env
 from envs.point.domain import REACHED, STEP, PointDomain
 from envs.recording import record_vectors
 from envs.tasks import EXTRA_STEPS
+from world_model.errors import MachineError
 from world_model.shards import read_meta, read_shards
 
 
@@ -146,7 +147,7 @@ def test_an_unknown_task_is_answered_with_the_known_one():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium_robotics.envs.fetch.reach", None)
-    with pytest.raises(ModuleNotFoundError, match=r"install 'slowfast-bench\[fetch\]'"):
+    with pytest.raises(MachineError, match=r"install 'slowfast-bench\[fetch\]'"):
         goal_domain_class("fetch")()
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from envs.domains import make_domain
+from world_model.errors import MachineError
 
 
 def test_a_missing_package_is_one_clear_error(monkeypatch):
@@ -17,7 +18,7 @@ def test_a_missing_package_is_one_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyglet", None)
     importlib.invalidate_caches()
     with pytest.raises(
-        ModuleNotFoundError,
+        MachineError,
         match=r"`domain=miniworld` needs the package `.*`, which is not installed: "
         r"pip install 'slowfast-bench\[miniworld\]'",
     ):

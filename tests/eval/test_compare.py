@@ -106,7 +106,7 @@ def test_rows_of_one_name_are_told_apart_by_their_folders(tmp_path):
 
 def test_a_ceiling_must_be_above_the_floor(tmp_path):
     base, other = (run(tmp_path, m, "xx........") for m in ("none", "oracle"))
-    with pytest.raises(ValueError, match="`--ceiling` must be above the first run"):
+    with pytest.raises(ValueError, match="`--ceiling` must be better than the first"):
         compare(base, [other], other)
 
 
@@ -154,15 +154,15 @@ def test_without_a_ceiling_there_is_no_gap_to_close(tmp_path, capsys):
     assert "10.0 [-20.2, 40.0]" in out
 
 
-def columns(root: Path, memory: str, steps: list[float | None]) -> RunRecord:
+def columns(
+    root: Path, memory: str, values: list[float | None], column="steps", num_envs=1
+) -> RunRecord:
     record = RunRecord(root / memory)
-    record.start(
-        replace(SPEC, memory=memory, seeds=tuple(range(len(steps)))),
-        MADE,
-        stores_frames=False,
-    )
-    for seed, value in enumerate(steps):
-        record.append({"seed": seed, "success": 1, "steps": value})
+    seeds = tuple(range(len(values)))
+    spec = replace(SPEC, memory=memory, seeds=seeds, config={"num_envs": num_envs})
+    record.start(spec, MADE, stores_frames=False)
+    for seed, value in enumerate(values):
+        record.append({"seed": seed, "success": 1, column: value})
     return record
 
 
@@ -180,6 +180,36 @@ def test_any_column_is_compared_where_all_have_a_value(tmp_path, capsys):
     assert "Unknown metric 'stepps'. Did you mean 'steps'?" in capsys.readouterr().err
     assert main([*folders, "--metric", "spl"]) == 1
     assert "got spl, which has none: compare another" in capsys.readouterr().err
+
+
+def test_of_what_a_batch_shares_batches_are_drawn_and_counted(tmp_path):
+    base = columns(tmp_path, "none", [8.0] * 12, "memory_bytes", num_envs=4)
+    other = columns(tmp_path, "anchor", [9.0] * 12, "memory_bytes", num_envs=4)
+    (line,) = compare(base, [other], metric="memory_bytes").to_dict("records")
+    # Three batches say so, not twelve episodes.
+    assert (line["n"], line["higher"], line["p"]) == (12, 3, pytest.approx(2 / 2**3))
+    alone = columns(tmp_path / "1", "window", [9.0] * 12, "memory_bytes")
+    with pytest.raises(ValueError, match="compared at the same `num_envs`: run one"):
+        compare(base, [alone], metric="memory_bytes")
+
+
+def test_the_interval_of_a_column_does_not_depend_on_its_values(tmp_path):
+    # By chance no value but 0 and 1: counts of steps are no proportions.
+    base = columns(tmp_path, "none", [0.0, 1.0, 0.0, 0.0])
+    other = columns(tmp_path, "anchor", [0.0, 1.0, 0.0, 0.0])
+    (line,) = compare(base, [other], metric="steps").to_dict("records")
+    assert (line["gain_low"], line["gain_high"]) == (0, 0)
+
+
+def test_a_ceiling_is_better_whichever_way_is_up(tmp_path):
+    low, high = (
+        columns(tmp_path, name, [value, value + 1], "recall_lpips")
+        for name, value in (("oracle", 0.1), ("none", 0.5))
+    )
+    (line,) = compare(high, [low], low, metric="recall_lpips").to_dict("records")
+    assert line["gap_closed"] == 1
+    with pytest.raises(ValueError, match="better than the first run in recall_lpips"):
+        compare(low, [high], high, metric="recall_lpips")
 
 
 def test_a_folder_without_a_record_is_named(tmp_path, capsys):

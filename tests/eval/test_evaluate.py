@@ -144,6 +144,24 @@ def test_doing_what_was_decided_before_is_no_decision():
         assert episode.row()["decisions"] == len(episode.plan_calls)
 
 
+@pytest.mark.parametrize("claims", [True, False])
+def test_no_claim_of_a_policy_makes_calls_vanish(claims):
+    made = []
+
+    class Caller(Watcher):
+        def act(self, obs):
+            self.decided = np.full(len(obs.active), claims and not self.observations)
+            made.append(6)
+            return super().act(obs)
+
+    (solved, failed), _ = evaluate(Caller(), [0, 1], num_calls=lambda: sum(made))
+    assert solved.denoiser_calls + failed.denoiser_calls == pytest.approx(sum(made))
+    for episode in (solved, failed):
+        # One decision, at the first step: it pays for all that follows.
+        assert episode.plan_calls == [pytest.approx(episode.denoiser_calls)]
+        assert len(episode.plan_seconds) == 1
+
+
 def test_policies_never_learn_the_true_budget():
     policy = Watcher()
     evaluate(policy, [0, 1])

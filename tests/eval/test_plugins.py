@@ -78,12 +78,8 @@ def test_an_installed_planner_is_listed_at_once_and_not_imported(bench):
         "found = {'torch', 'my_planner', 'my_planner.planner'} & set(sys.modules)\n"
         "assert not found, found\n"
     )
-    before = os.times()
     done = bench.python("-c", code)
-    after = os.times()
     assert done.returncode == 0, done.stderr
-    spent = after.children_user - before.children_user
-    assert spent + after.children_system - before.children_system < 2  # seconds
     (line,) = (x for x in done.stdout.splitlines() if x.startswith("planner: "))
     assert {"mpc", "my_planner"} <= set(line.removeprefix("planner: ").split(", "))
 

@@ -264,7 +264,7 @@ def test_drift_compares_late_with_early_distance():
     assert late.value > early.value > 0
     assert ratio.value == pytest.approx(late.value / early.value)
     assert ratio.low < ratio.value < ratio.high
-    assert ratio.passed == (ratio.value <= 2)
+    assert not ratio.passed  # these are made to drift
 
 
 def test_frechet_distances_stand_beside_and_are_named_after_their_features():

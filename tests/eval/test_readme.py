@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from eval.metric import METRICS
 from eval.readme import BEGIN, END, NO_ROWS, main, render, replace_table, summary
 from eval.record import VIDEO_COLUMNS
-from eval.run_spec import PROJECT_ROOT
 
 
 def rows() -> pd.DataFrame:
@@ -57,6 +54,19 @@ def test_the_summary_has_a_column_per_task_and_split_with_an_oracle():
     ]
 
 
+def test_cells_are_marked_where_a_row_stores_frames_in_some_tasks_only():
+    given = [rows() for _ in range(3)]
+    for one in given:
+        one["row"] = one["memory"] = "oracle"
+    given[1]["task"] = "tabletop_shell_game"
+    given[2][["task", "row"]] = ["tabletop_shell_game", "simulator"]
+    given[1]["stores_frames"] = given[2]["stores_frames"] = "yes"
+    assert summary(pd.concat(given)).splitlines()[2:] == [
+        "| oracle | 25 [18, 34] | 25 [18, 34] † |",
+        "| simulator † |  | 25 [18, 34] |",
+    ]
+
+
 @pytest.mark.parametrize("text", ["", f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_the_markers_must_be_there_once(text):
     with pytest.raises(ValueError, match="A page must hold .*, once each, got"):
@@ -96,12 +106,3 @@ def test_a_leaderboard_that_is_not_there_empties_no_page(tmp_path, capsys):
 
 def test_the_committed_pages_show_the_committed_rows():
     assert main(["--check"]) == 0
-
-
-def test_links_of_the_readme_and_docs_lead_somewhere():
-    import re
-
-    for page in [PROJECT_ROOT / "README.md", *(PROJECT_ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-            if not target.startswith(("http", "docs/media")):
-                assert (page.parent / Path(target)).exists(), f"{page.name}: {target}"

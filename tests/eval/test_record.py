@@ -112,6 +112,7 @@ def test_a_run_killed_again_and_again_finishes_with_every_row_once(tmp_path):
         before = len(RunRecord(run).done_seeds())
         process = subprocess.Popen(command)
         while len(RunRecord(run).done_seeds()) == before:
+            assert process.poll() is None, "the worker has died by itself"
             time.sleep(0.005)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)

@@ -125,8 +125,21 @@ def test_ways_to_one_view_are_continued_once() -> None:
     )
     views = goal_at((0, 0), (1, 1), (0, 0), (2, 2)).images
     assert views is not None
-    kept = planner._keep(views[None], torch.tensor([[0.3, 0.2, 0.1, torch.inf]]))
+    kept, exist = planner._keep(views[None], torch.tensor([[0.3, 0.2, 0.1, torch.inf]]))
     assert kept.tolist() == [[2, 1]]
+    assert exist.all()
+
+
+def test_an_episode_with_little_to_continue_gets_nothing_from_the_others() -> None:
+    planner = BeamPlanner(
+        DotWorldModel(), ReachDot(), width=3, novelty=0.0, min_change=0.01
+    )
+    images = goal_at((0, 0), (1, 1), (2, 2)).images
+    assert images is not None
+    costs = torch.tensor([[torch.inf, 0.2, torch.inf], [0.3, 0.2, 0.1]])
+    kept, exist = planner._keep(torch.stack([images, images]), costs)
+    assert exist.tolist() == [[True, False, False], [True] * 3]
+    assert kept[exist].tolist() == [1, 2, 1, 0]
 
 
 def test_a_search_ends_where_nothing_new_is_seen() -> None:

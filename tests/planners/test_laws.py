@@ -23,6 +23,7 @@ ELITE = {**REFIT, "elites": 4}
 CASES = [
     ("dot", GraphSearchPlanner, {"depth": 4, "min_change": 1e-3}),
     ("dot", BeamPlanner, {"depth": 4, "width": 6}),
+    ("dot", BeamPlanner, {"depth": 4, "width": 6, "min_change": 1e-3}),
     ("dot", ExhaustivePlanner, {"depth": 4}),
     ("dot", TreeSearchPlanner, {"depth": 4, "width": 2, "waves": 10}),
     ("dot", ScriptedPlanner, {"phrases": ["up", "left", "down", "left"]}),

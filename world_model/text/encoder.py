@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from world_model.errors import MachineError
 from world_model.text.discriminants import discriminants
 from world_model.text.motion_phrases import MOTIONS
 from world_model.text.phrases import UNRELATED, VOCABULARIES
@@ -37,7 +38,7 @@ def embed_phrases(phrases: Sequence[str], vocabulary: Vocabulary = MOTIONS) -> T
         vocabulary: Whose scale and pools they are embedded by.
 
     Raises:
-        ModuleNotFoundError: If a phrase is not in the shipped table and the
+        MachineError: If a phrase is not in the shipped table and the
             package that carries the encoder is missing.
     """
     table, to_code = _table(vocabulary.name)
@@ -103,7 +104,7 @@ def _carrier_folder() -> Path:
     try:
         files = metadata.files(CARRIER) or []
     except metadata.PackageNotFoundError:
-        raise ModuleNotFoundError(
+        raise MachineError(
             f"Phrases outside the shipped vocabulary need the package {CARRIER!r}, "
             "which is not installed: run `make setup`."
         ) from None
