@@ -23,7 +23,7 @@ import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-from eval.errors import USER_ERRORS, one_line  # noqa: E402
+from eval.errors import USER_ERRORS  # noqa: E402
 from eval.intervals import (  # noqa: E402
     paired_proportion_difference,
     wilson_interval,
@@ -31,6 +31,7 @@ from eval.intervals import (  # noqa: E402
 from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
 from eval.record import RunRecord  # noqa: E402
 from eval.run_spec import PROJECT_ROOT  # noqa: E402
+from world_model.errors import one_line  # noqa: E402
 from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 from world_model.whole_file import write_text  # noqa: E402

@@ -18,11 +18,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from eval.errors import USER_ERRORS, one_line
+from eval.errors import USER_ERRORS
 from eval.intervals import Estimate
 from eval.recall.queries import NEW_VIEW
 from eval.recall.summary import OPEN_LOOP, REVISIT, TABLE
-from world_model.errors import unknown_name
+from world_model.errors import one_line, unknown_name
 
 _QUESTION = ["seed", "query"]
 _RESAMPLES = 4000

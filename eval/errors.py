@@ -15,17 +15,6 @@ class PluginError(ValueError):
     """An error of a plug-in, whose message names it."""
 
 
-def one_line(error: BaseException) -> str:
-    """The message of an error in one line.
-
-    hydra wraps what a class raises when it is made from a configuration: the wrapped
-    message is the one that names the rule, the value and the remedy.
-    """
-    while isinstance(error, HydraException) and error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())
-
-
 def described(error: BaseException) -> str:
     """What went wrong first, and where, e.g. "KeyError: 'x' (at planner.py:12)".
 

@@ -21,8 +21,8 @@ from hydra.errors import CompactHydraException  # noqa: E402
 from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-from eval.errors import USER_ERRORS, one_line  # noqa: E402
-from world_model.errors import unknown_name  # noqa: E402
+from eval.errors import USER_ERRORS  # noqa: E402
+from world_model.errors import one_line, unknown_name  # noqa: E402
 from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 

@@ -55,7 +55,7 @@ class BeamPlanner(SearchPlanner):
         min_change: float = 0.0,
     ) -> None:
         at_least(1, width=width, depth=depth)
-        within(0, math.inf, min_change=min_change)
+        within(0, math.inf, novelty=novelty, min_change=min_change)
         super().__init__(world_model, objective, longest=depth, action_cost=action_cost)
         self.width = width
         self.novelty = novelty

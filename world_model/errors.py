@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 
+from hydra.errors import HydraException
+
 
 class MachineError(RuntimeError):
     """What this machine lacks: a library, a version of one, a driver."""
@@ -94,4 +96,19 @@ def told_in_one_line() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, MachineError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(f"error: {one_line(error)}")
+    except HydraException as error:
+        if not isinstance(error.__cause__, ValueError | OSError | MachineError):
+            raise
+        sys.exit(f"error: {one_line(error)}")
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error in one line.
+
+    hydra wraps what a class raises when it is made from a configuration: the wrapped
+    message is the one that names the rule, the value and the remedy.
+    """
+    while isinstance(error, HydraException) and error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())

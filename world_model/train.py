@@ -45,7 +45,7 @@ def _run(cfg: DictConfig) -> None:
         if stage not in STAGES:
             raise unknown_name("stage", stage, STAGES)
     use_threads(cfg.threads)
-    _check_split(read_meta(Path(cfg.data)), cfg.data)
+    _check_data(read_meta(Path(cfg.data)), Path(cfg.data))
     output = Path(cfg.output)
     jobs = [
         STAGES[stage](Training(cfg, tuple(chosen[:number])))
@@ -59,12 +59,17 @@ def _run(cfg: DictConfig) -> None:
     print(f"results: {output}")
 
 
-def _check_split(meta: ShardMeta, data: str) -> None:
-    """Refuses episodes that are there to be judged on.
+def _check_data(meta: ShardMeta, data: Path) -> None:
+    """Refuses a data set without episodes, and those that are there to be judged on.
 
     Raises:
-        ValueError: If they are of validation or test seeds.
+        ValueError: If there are none, or they are of validation or test seeds.
     """
+    if not any(data.glob("shard-*.npz")):
+        raise ValueError(
+            f"`data` must hold episodes, got {data} without any: give the command "
+            "that collects or converts them again, it goes on where it stopped."
+        )
     split = meta.provenance.get("split", "train")
     if split != "train":
         raise ValueError(

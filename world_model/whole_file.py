@@ -59,15 +59,25 @@ def write_text(path: Path, text: str) -> None:
 def replace_folder(target: Path, files: Iterable[Path]) -> None:
     """Makes a folder of copies of files, in the place of what was there.
 
-    It is seen either as it was or as it is to be; what a kill between the two leaves
-    is in a hidden folder beside.
+    See `swap_in`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
-        fresh, stale = Path(name) / "fresh", Path(name) / "stale"
+        fresh = Path(name) / "fresh"
         fresh.mkdir()
         for file in files:
             shutil.copyfile(file, fresh / file.name)
+        swap_in(fresh, target)
+
+
+def swap_in(fresh: Path, target: Path) -> None:
+    """Renames a folder to where another one may be, which is then deleted.
+
+    The target is seen either as it was or as it is to be; if the process is killed
+    between the two, what was there is in a hidden folder beside.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as name:
+        stale = Path(name) / "stale"
         try:
             if target.exists():
                 target.rename(stale)

@@ -35,8 +35,6 @@ class Arm:
         self._data = simulation.sim.data._data
         model = simulation.sim.model._model
         self._site = model.site("gripper0_right_grip_site").id
-        joint = model.joint("gripper0_right_finger_joint1")
-        self._finger = int(joint.qposadr[0])
         self._pads = [
             model.geom(f"gripper0_right_finger{i}_pad_collision").id for i in (1, 2)
         ]
@@ -57,11 +55,6 @@ class Arm:
     def holds(self) -> bool:
         """True if both fingers feel something between them."""
         return all(self._feels(pad) for pad in self._pads)
-
-    @property
-    def width(self) -> float:
-        """Distance between the fingers [m]."""
-        return 2 * float(self._data.qpos[self._finger])
 
     def move(self, target: np.ndarray, speed: float = 0.6, yaw: float = 0.0) -> None:
         """Moves the finger tips on a straight line and waits until they arrive.

@@ -21,7 +21,7 @@ from envs.task_env import TaskEnv
 from eval.build import Parts, build
 from eval.build_planner import build_planner
 from eval.decision_limit import decision_limit
-from eval.errors import PluginError, one_line
+from eval.errors import PluginError
 from eval.evaluate import Episode, run_episodes
 from eval.planner_suite import decisions
 from eval.planner_suite.budget import CALLS, SECONDS, Budget, NoPlanError
@@ -30,6 +30,7 @@ from eval.planner_suite.sizes import SIZES
 from eval.planner_suite.summary import plot_curves, print_rows, summarise
 from eval.suite_run import batches, open_folder
 from eval.tours import TourCache
+from world_model.errors import one_line
 from world_model.whole_file import write_text
 
 TABLE = "planners.csv"

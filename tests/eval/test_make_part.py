@@ -1,8 +1,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from eval.errors import PluginError, described, one_line
+from eval.errors import PluginError, described
 from eval.make_part import expect, instantiate_node, is_ours, make_part, naming
+from world_model.errors import one_line
 
 THEIRS = OmegaConf.create({"name": "mine", "_target_": "collections.Counter", "a": 2})
 OURS = OmegaConf.create({"name": "x", "_target_": "planners.mpc.MPCPolicy"})

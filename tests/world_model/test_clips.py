@@ -53,7 +53,7 @@ def test_all_parts_of_a_batch_fit_together(seed, length, short):
 
 @given(seeds)
 def test_a_conditional_past_is_clean_where_its_level_says_so(seed):
-    _, batch = draw(seed, conditional=1.0, extra=0.0)
+    _, batch = draw(seed, conditional=1.0, independent=0.0, extra=0.0)
     past = slice(0, batch.clip.num_past)
     levels = batch.clip.noise_levels[:, past]
     assert (levels <= 0.3).all()
@@ -77,7 +77,12 @@ def test_joint_clips_have_one_level_no_action_and_count_everywhere(seed):
 def test_frames_and_actions_belong_together(seed, backwards):
     """Replays every clip against the episode it was cut from."""
     data, batch = draw(
-        seed, conditional=1.0, extra=0.0, reverse=float(backwards), blocked=(2,)
+        seed,
+        conditional=1.0,
+        independent=0.0,
+        extra=0.0,
+        reverse=float(backwards),
+        blocked=(2,),
     )
     num_past = batch.clip.num_past
     for index, ids in zip(
@@ -103,7 +108,7 @@ def test_frames_and_actions_belong_together(seed, backwards):
 
 @given(seeds)
 def test_the_extra_slot_comes_first_and_never_counts(seed):
-    _, batch = draw(seed, batch_size=200, extra=1.0, conditional=1.0)
+    _, batch = draw(seed, batch_size=200, extra=1.0, conditional=1.0, independent=0.0)
     assert batch.clip.num_extra == 1
     assert not batch.loss_frames[:, 0].any()
     assert (batch.action_ids[:, 0] == -1).all()
@@ -145,7 +150,7 @@ def with_goals(at):
 @given(seeds)
 def test_a_goal_is_told_where_it_is_reached_soon_and_first(seed):
     data, rng = with_goals(5), np.random.default_rng(seed)
-    mix = ClipMix(goal=1.0, conditional=1.0, extra=0.0, short=1.0)
+    mix = ClipMix(goal=1.0, conditional=1.0, independent=0.0, extra=0.0, short=1.0)
     batch = sample_batch(data, mix, 32, rng)
     frames = batch.clean[:, :, 0, 0, 0] % 100
     here = (frames[:, -2] // 2).long()
@@ -169,7 +174,7 @@ def test_goals_out_of_reach_are_not_told():
     data = replace(
         episodes(2), found=np.zeros((NUM_EPISODES, NUM_ACTIONS + 1, 2), bool)
     )
-    mix = ClipMix(goal=1.0, conditional=1.0)
+    mix = ClipMix(goal=1.0, conditional=1.0, independent=0.0)
     batch = sample_batch(data, mix, 32, np.random.default_rng(0))
     assert (batch.action_ids < 4).all()
 

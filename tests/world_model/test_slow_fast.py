@@ -20,6 +20,7 @@ from world_model.shards import ShardMeta
 from world_model.text.encoder import embed_phrases
 from world_model.training import slow_fast
 from world_model.training.action_codes import ActionCodes
+from world_model.training.clips import ClipMix
 from world_model.training.episodes import LatentEpisodes
 from world_model.training.export import with_denoiser
 from world_model.training.loop import TrainingLoop
@@ -228,7 +229,7 @@ def test_arms_may_share_snapshots_but_nothing_made_otherwise(tmp_path):
     for changed, what in (
         ({"make": temp_lora}, "memory"),
         ({"seed": 1}, "seed"),
-        ({"rounds": 2}, "batch_size, learning_rate, num_steps, reading, rounds"),
+        ({"rounds": 2}, "batch_size, dropped, .*, reading, rehearsal, rounds, .*"),
     ):
         with pytest.raises(ValueError, match=rf"got other values of {what} in .*orig"):
             train(tmp_path / "b", **changed)
@@ -280,6 +281,17 @@ def test_impossible_values_are_refused():
     rule = "`checkpoint_every` must be a multiple of `shard_steps`=5 .* got 7"
     with pytest.raises(ValueError, match=rule):
         SlowFastConfig(stored=False, checkpoint_every=7)
+
+
+@pytest.mark.parametrize("name", ["reading", "dropped", "warmup", "mix"])
+def test_what_decides_about_a_training_is_noted_with_its_checkpoints(name):
+    others = {"reading": "none", "dropped": 0.5, "warmup": 3, "mix": ClipMix(short=0.1)}
+    changed = SlowFastConfig(**{name: others[name]}).fixed()
+    assert changed.keys() == SlowFastConfig().fixed().keys()
+    assert [k for k, v in SlowFastConfig().fixed().items() if v != changed[k]] == [name]
+    assert SlowFastConfig(num_steps=7, evaluate_every=5).fixed() == (
+        SlowFastConfig().fixed()
+    )
 
 
 def anchor(network):

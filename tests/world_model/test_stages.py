@@ -83,6 +83,12 @@ VECTORS = {"bounds": ((-1.0, 1.0),), "phrases": (), "inverses": ()}
         ("[fit,slow]", ["slow.mix.num_past={1:1.0}"], {}, "shares that sum to 1, got"),
         (
             "[fit,slow]",
+            ["slow.mix.conditional=1"],
+            {},
+            "`conditional` and `independent` are shares of the same clips and must sum",
+        ),
+        (
+            "[fit,slow]",
             ["autoencoder.latent_channels=4"],
             {},
             "the autoencoder's 4, got",
@@ -101,6 +107,24 @@ VECTORS = {"bounds": ((-1.0, 1.0),), "phrases": (), "inverses": ()}
             ["+classifier.foo=1"],
             {},
             "Unknown option of `classifier",
+        ),
+        (
+            "[fit,classifier]",
+            ["+classifier.sampling_steps=0"],
+            {},
+            "`sampling_steps` must be at least 1, got 0",
+        ),
+        (
+            "[fit,slow,position_probe]",
+            ["+position_probe.imagined=0"],
+            {},
+            "`imagined` must be at least 1, got 0",
+        ),
+        (
+            "[fit,predictive_state]",
+            ["predictive_state.min_count=1"],
+            {},
+            "`min_count` must be at least 2, got 1",
         ),
         ("[fit,classifier]", [], {"labels": ()}, "needs what only a simulator knows"),
         ("[fit,classifier]", [], {}, "`denoiser` must be a folder with a trained den"),
@@ -141,7 +165,13 @@ VECTORS = {"bounds": ((-1.0, 1.0),), "phrases": (), "inverses": ()}
             {},
             "`slow_fast.snapshots` must be of",
         ),
-        ("slow_fast", ["slow_fast.snapshots=[]"], {}, "`snapshots` must be at least 1"),
+        ("slow_fast", ["slow_fast.snapshots=[]"], {}, "`snapshots` must be at least 5"),
+        (
+            "slow_fast",
+            ["+slow_fast.strengths=[0,0.5]"],
+            {},
+            "`strengths` must be noise levels 0 < low <= high <= 1, got 0.0 and 0.5",
+        ),
         ("slow_fast", ["slow_fast.rounds=0"], {}, "`rounds` must be at least 1, got 0"),
         (
             "slow_fast",
@@ -181,6 +211,42 @@ def exported(tmp_path):
     )
     denoiser = VideoDenoiser(latent_channels=3, width=32, num_layers=1)
     denoiser.save_pretrained(tmp_path / "w" / "denoiser")
+    (tmp_path / "w" / "world_model.json").write_text("{}")
+
+
+def test_the_loop_starts_from_what_was_exported(train, exported, tmp_path):
+    (tmp_path / "w" / "world_model.json").unlink()
+    rule = "`stage=slow_fast` starts from exported weights, got .*/w: run stage=export"
+    with pytest.raises(ValueError, match=rule):
+        train("slow_fast", "slow_fast.snapshots=[6]")
+
+
+def test_nothing_but_weights_is_replaced_by_weights(train, tmp_path):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "thesis.tex").touch()
+    rule = "`weights` must be a new folder or one of exported weights, got .*/w, which"
+    with pytest.raises(ValueError, match=rule):
+        train("[fit,slow,classifier,export]")
+    assert (tmp_path / "w" / "thesis.tex").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_first_weights_are_of_the_network_that_is_asked_for(train, exported, tmp_path):
+    init = f"init={tmp_path}/w/denoiser"
+    rule = "`denoiser` must be the network of init=.*, got width=64, there 32: ask for"
+    with pytest.raises(ValueError, match=rule):
+        train("[fit,slow]", init, "denoiser.width=64")
+    train("[fit,slow]", init)
+
+
+def test_a_data_set_without_episodes_is_refused(train, tmp_path):
+    train("fit")
+    next((tmp_path / "data").glob("shard-*")).rename(tmp_path / "gone.npz")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        words = ["stage=fit", "domain=scroll", f"data={tmp_path}/data"]
+        cfg = compose("train", [*words, f"output={tmp_path}/out"])
+    with pytest.raises(ValueError, match="`data` must hold episodes, got .*/data with"):
+        _run(cfg)
 
 
 @pytest.mark.parametrize(

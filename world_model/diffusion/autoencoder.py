@@ -105,7 +105,8 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         kept = self.config.latent_channels
         values, vectors = values.flip(0)[:kept], vectors.flip(1)[:, :kept]
         # The sign of an eigenvector is arbitrary: fix it, so that a refit is the same.
-        vectors = vectors * vectors.sum(dim=0).sign()
+        largest = vectors.abs().argmax(dim=0, keepdim=True)
+        vectors = vectors * vectors.gather(0, largest).sign()
         scale = values.sqrt() ** WHITENING
         rms = (values / scale.square()).mean().sqrt()
         self.basis.copy_(vectors)

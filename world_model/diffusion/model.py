@@ -50,6 +50,8 @@ ADAPTED_LAYERS = (
     "ffn.net.2",
 )
 
+CONFIG_FILE = "world_model.json"
+"""In the folder of its weights."""
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -269,7 +271,7 @@ class VideoDiffusionWorldModel(WorldModel):
         self.denoiser.save_pretrained(folder / "denoiser")
         text = json.dumps(vars(self.config), indent=2)
         # Last: a folder without it is no world model, whatever else it holds.
-        write_text(folder / "world_model.json", text)
+        write_text(folder / CONFIG_FILE, text)
 
     @classmethod
     def from_pretrained(
@@ -287,10 +289,10 @@ class VideoDiffusionWorldModel(WorldModel):
             ValueError: If a file is damaged or does not fit its configuration.
         """
         folder = Path(folder)
-        path = folder / "world_model.json"
+        path = folder / CONFIG_FILE
         if not path.exists():
             raise FileNotFoundError(
-                f"`weights` must be a folder with world_model.json, got {folder}: "
+                f"`weights` must be a folder with {CONFIG_FILE}, got {folder}: "
                 "train one with `python -m world_model.train`, or name another."
             )
         try:

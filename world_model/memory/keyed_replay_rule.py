@@ -10,6 +10,7 @@ from torch import Tensor
 
 from world_model.api import Generators, WorldModel
 from world_model.core import Chunk
+from world_model.errors import at_least, within
 from world_model.memory.keyframes import Keyframes, append_chunk
 from world_model.memory.write_batch import WriteBatch
 from world_model.memory.write_rule import WriteRule, uniform
@@ -50,6 +51,8 @@ class KeyedReplayRule(WriteRule):
             raise ValueError(
                 f"`num_new` must be in [0, batch_size={batch_size}], got {num_new}."
             )
+        at_least(1, max_past=max_past)
+        within(0, 1, high_noise=high_noise, reverse=reverse)
         space = phrase_space_of(
             world_model.action_space, "KeyedReplayRule", instead="use `PaperRule`"
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from world_model.api import Memory, WorldModel
 from world_model.core import Chunk, Context, Reading
-from world_model.errors import at_least, positive
+from world_model.errors import at_least, positive, within
 from world_model.memory.keyframes import chunk_ends
 from world_model.memory.ridge_weights import RidgeWeights
 from world_model.phrase_space import NO_ACTION, phrase_space_of
@@ -54,6 +54,7 @@ class RidgeMemory(Memory):
     ) -> None:
         at_least(1, dim=dim)
         positive(width=width, penalty=penalty)
+        within(0, 1, min_known=min_known)
         space = phrase_space_of(
             world_model.action_space, "ridge", instead="use memory=temp_lora_paper"
         )

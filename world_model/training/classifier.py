@@ -13,6 +13,7 @@ from torch.nn import functional
 from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.errors import at_least, positive, within
 from world_model.shards import read_meta, read_shards, require_labels
 from world_model.training.action_codes import ActionCodes
 from world_model.training.episodes import LatentEpisodes, split
@@ -44,6 +45,14 @@ class ClassifierConfig(FitConfig):
     sampling_steps: int = 1
     full_size: float = 0.06
     slow_held_out: float = 0.03
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, imagined=self.imagined)
+        at_least(1, sampling_steps=self.sampling_steps, depth=self.imagined_depth)
+        positive(full_size=self.full_size)
+        within(0, 1, imagined_share=self.imagined_share)
+        within(0, 1, slow_held_out=self.slow_held_out)
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,11 @@ def train_classifier(
             latent_size=parts["real"].latents.shape[-1],
         )
     rng = np.random.default_rng([config.seed, 4])
+    if not parts["real"].found.any():
+        raise ValueError(
+            f"`stage=classifier` needs a view in which an object is found, got none in "
+            f"{data}: collect more episodes."
+        )
 
     def loss() -> Tensor:
         batch = _batch(parts, config, rng)

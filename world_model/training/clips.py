@@ -72,6 +72,12 @@ class ClipMix:
                 f"`num_past` must hold shares that sum to 1, got {self.num_past}: set "
                 "those that you do not want to 0."
             )
+        for one, other in (("conditional", "independent"), ("recalled", "elsewhere")):
+            if shares[one] + shares[other] > 1 + 1e-6:
+                raise ValueError(
+                    f"`{one}` and `{other}` are shares of the same clips and must sum "
+                    f"to at most 1, got {shares[one]} and {shares[other]}."
+                )
 
 
 @dataclass(frozen=True)

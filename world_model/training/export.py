@@ -14,12 +14,17 @@ from pathlib import Path
 from world_model.classifier import GoalClassifier
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
-from world_model.diffusion.model import ModelConfig, VideoDiffusionWorldModel
+from world_model.diffusion.model import (
+    CONFIG_FILE,
+    ModelConfig,
+    VideoDiffusionWorldModel,
+)
 from world_model.place_matcher import PlaceMatcher
 from world_model.predictive_state import PredictiveStateNet
 from world_model.pretrained import Net, load_trained
 from world_model.provenance import provenance
 from world_model.shards import ShardMeta
+from world_model.whole_file import swap_in
 
 
 def export(checkpoints: Path, target: Path, meta: ShardMeta, min_change: float) -> None:
@@ -37,6 +42,24 @@ def export(checkpoints: Path, target: Path, meta: ShardMeta, min_change: float) 
     """
     with _replacing(target) as folder:
         _write(checkpoints, folder, meta, min_change)
+
+
+def check_target(target: Path) -> None:
+    """Refuses a folder that is none of exported weights: it would be deleted.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if target.exists() and not is_exported(target):
+        raise ValueError(
+            f"`weights` must be a new folder or one of exported weights, got {target}, "
+            "which would be deleted: name another, e.g. world_model/weights/rooms."
+        )
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds the weights of a world model."""
+    return (folder / CONFIG_FILE).exists()
 
 
 def with_denoiser(
@@ -69,9 +92,7 @@ def _replacing(target: Path) -> Iterator[Path]:
         folder = Path(scratch) / "weights"
         yield folder
         _forget_paths(folder)
-        if target.exists():
-            shutil.rmtree(target)
-        folder.rename(target)
+        swap_in(folder, target)
 
 
 def _forget_paths(folder: Path) -> None:

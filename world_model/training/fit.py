@@ -73,7 +73,10 @@ def fit(
     schedule = None
     if one_cycle is not None:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rate, total_steps=config.num_steps, pct_start=one_cycle
+            optimizer,
+            rate,
+            total_steps=config.num_steps,
+            pct_start=min(1.0, max(one_cycle, 2 / config.num_steps)),  # a step at least
         )
     for done in track(range(1, config.num_steps + 1), description=label):
         value = loss()

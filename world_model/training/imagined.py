@@ -54,12 +54,18 @@ def imagine(
         rng: Draws starts and noise.
     """
     num_episodes, num_actions = data.actions.shape
-    size = -(-count // depth)
+    if depth >= num_actions:
+        raise ValueError(
+            f"Chunks imagined in a row must be fewer than the {num_actions} of an "
+            f"episode, got {depth}: set a smaller depth or collect longer episodes."
+        )
+    size = max(1, -(-count // depth))
     episodes = rng.integers(num_episodes, size=size)
     starts = rng.integers(1, num_actions - depth + 1, size=size)
     vectors = codes.table[torch.from_numpy(codes.first)]
     parts = []
-    for rows in track(np.array_split(np.arange(size), -(-size // _BATCH)), "imagining"):
+    batches = np.array_split(np.arange(size), max(1, -(-size // _BATCH)))
+    for rows in track(batches, "imagining"):
         first = episodes[rows], starts[rows]
         parts.append(_rollout(denoiser, data, vectors, *first, depth, num_steps, rng))
     ends = starts[:, None] + 1 + np.arange(depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +92,7 @@ class _LatentCache:
         """Latents of all frames in an array, "frames" or "beside"."""
         path = self._path(array)
         if path.exists():
-            return torch.load(path, weights_only=True)
+            return _loaded(path)
         number = len(list(self._folder.glob("shard-*.npz")))
         # One by one: the frames of all would fill the memory of large data sets.
         shards = read_shards(self._folder, (array,))
@@ -110,6 +111,17 @@ class _LatentCache:
         parts = [fingerprint(self._autoencoder), data_digest(self._folder)]
         parts += ["mirrored"] * self._mirrored + [array] * (array != "frames")
         return self._folder / f"latents-{'-'.join(parts)}.pt"
+
+
+def _loaded(path: Path) -> Tensor:
+    try:
+        latents: Tensor = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} must hold latents, but is damaged: delete it, they are encoded "
+            "again."
+        ) from error
+    return latents
 
 
 def data_digest(folder: Path) -> str:

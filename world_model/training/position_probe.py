@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from world_model.diffusion.autoencoder import FrameAutoencoder
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.errors import at_least, within
 from world_model.fingerprint import encoder_fingerprint
 from world_model.position_probe import UNIT, PositionProbe
 from world_model.shards import ShardMeta, read_meta, read_shards, require_labels
@@ -43,6 +44,12 @@ class PositionProbeConfig(FitConfig):
     imagined: int = 2000
     sampling_steps: int = 1
     slow_held_out: float = 0.03
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, width=self.width, imagined=self.imagined)
+        at_least(1, sampling_steps=self.sampling_steps)
+        within(0, 1, slow_held_out=self.slow_held_out)
 
 
 @dataclass(frozen=True)

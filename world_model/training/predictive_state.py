@@ -74,7 +74,7 @@ class PredictiveStateConfig:
         at_least(1, num_steps=self.num_steps, num_carry_steps=self.num_carry_steps)
         at_least(1, batch_size=self.batch_size, num_episodes=self.num_episodes)
         at_least(1, code_size=self.code_size, width=self.width)
-        at_least(1, min_count=self.min_count)
+        at_least(2, min_count=self.min_count)  # what was done once does not vary
         positive(learning_rate=self.learning_rate)
         shares = {"silent": self.silent, "held_out": self.held_out}
         within(0, 1, min_gain=self.min_gain, **shares)

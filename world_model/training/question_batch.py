@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from world_model.diffusion.denoiser import Clip, add_noise
 from world_model.errors import at_least, unknown_name, within
 from world_model.training.clips import ClipMix, TrainingBatch
 from world_model.training.loop import LoopConfig
-from world_model.training.queries import NUM_PAST, Queries
+from world_model.training.queries import MIN_DELAY, NUM_PAST, Queries
 
 READINGS = ("memory", "none", "shuffled", "wrong_episode")
 
@@ -27,7 +28,7 @@ class SlowFastConfig(LoopConfig):
             data and steps: "none", "shuffled" (another question's answer from the
             same shard) or "wrong_episode".
         rounds: Times that snapshots are taken anew, under the slow weights so far.
-        episodes: Training episodes of a round; other ones in every round.
+        episodes: Training episodes of a round, drawn anew for every shard.
         parallel: Episodes written side by side; one shard of snapshots.
         snapshots: After how many chunks the memory is asked.
         per_snapshot: Questions each time.
@@ -78,10 +79,17 @@ class SlowFastConfig(LoopConfig):
         counts = ("rounds", "episodes", "parallel", "per_snapshot", "batch_size")
         at_least(1, **{name: getattr(self, name) for name in (*counts, "groups")})
         at_least(1, shard_steps=self.shard_steps)
-        at_least(1, snapshots=min(self.snapshots, default=0))
+        # Earlier there is nothing old enough to be asked about.
+        at_least(MIN_DELAY + 1, snapshots=min(self.snapshots, default=0))
         shares = ("rehearsal", "dropped", "wrong", "from_recalled", "held_out")
         within(0, 1, **{name: getattr(self, name) for name in shares})
         within(0, math.inf, text_noise=self.text_noise)
+        low, high = self.strengths
+        if not 0 < low <= high <= 1:
+            raise ValueError(
+                "`strengths` must be noise levels 0 < low <= high <= 1, got "
+                f"{low} and {high}."
+            )
         if self.reading not in READINGS:
             raise unknown_name("reading", self.reading, READINGS)
         saved = "checkpoint_every" if self.checkpoint_every else "evaluate_every"
@@ -96,6 +104,12 @@ class SlowFastConfig(LoopConfig):
                 f"`batch_size` must be a multiple of `groups`={self.groups}, got "
                 f"{self.batch_size}."
             )
+
+    def fixed(self) -> dict[str, Any]:
+        """What must not change where a training goes on, as JSON values."""
+        free = ("num_steps", "evaluate_every", "checkpoint_every", "mixed_precision")
+        options = {k: v for k, v in vars(self).items() if k not in free}
+        return options | {"mix": vars(self.mix)}
 
 
 def question_batch(

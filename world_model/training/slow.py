@@ -146,6 +146,7 @@ def evaluate(
         short=1.0,
         extra=0.0,
         conditional=1.0,
+        independent=0.0,
         reverse=0.0,
         num_past={2: 1.0},
     )

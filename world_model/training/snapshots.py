@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,6 @@ from world_model.whole_file import write_whole
 
 MakeMemory = Callable[[VideoDenoiser], Memory]
 _WRITTEN_BY = ("seed", "parallel", "snapshots", "per_snapshot", "held_out")
-_LATER_ROUNDS = ("rounds", "reading", "num_steps", "batch_size", "learning_rate")
-"""What else the snapshots of later rounds follow from."""
 
 
 class Snapshots:
@@ -133,14 +132,21 @@ class Snapshots:
 
     def _claim(self, origin: Mapping[str, object]) -> None:
         """Notes in the folder what its snapshots are made with, or compares it."""
-        fields = _WRITTEN_BY + (_LATER_ROUNDS if self._config.rounds > 1 else ())
-        values = {name: getattr(self._config, name) for name in fields}
+        values = {name: getattr(self._config, name) for name in _WRITTEN_BY}
+        if self._config.rounds > 1:  # those of later rounds follow from the training
+            values |= self._config.fixed() | {"num_steps": self._config.num_steps}
         path = self._folder / "origin.json"
         claim(path, {**origin, **values}, what="snapshots")
 
 
 def _read(path: Path) -> Queries:
-    queries: Queries = torch.load(path, weights_only=False)
+    try:
+        queries: Queries = torch.load(path, weights_only=False)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} must hold snapshots, but is damaged: copy it again, or delete it "
+            "and it is made anew."
+        ) from error
     return queries
 
 

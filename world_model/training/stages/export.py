@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from world_model.training.export import check_target
 from world_model.training.export import export as export_weights
 from world_model.training.latents import encode_dataset
 from world_model.training.stages.training import Job, Training
@@ -18,6 +19,7 @@ def export(training: Training) -> Job:
             f"`weights` must be a folder to write, got {training.cfg.weights}."
         )
     weights = Path(training.cfg.weights)
+    check_target(weights)
     training.needs("autoencoder", "fit")
     training.needs("denoiser", "slow")
     placed = "position_probe" in training.earlier

@@ -25,7 +25,7 @@ from world_model.training.origin import check_checkpoints, claim_checkpoints
 from world_model.training.slow import SlowConfig, check_codes, train_slow
 from world_model.training.stages.training import Job, Training, trained_denoiser
 
-_FIXED = ("batch_size", "ema_decay", "seed", "held_out", "text_noise", "mirror")
+_FIXED = tuple("batch_size warmup ema_decay seed held_out text_noise mirror".split())
 """Hyper-parameters that must not change on the way, beside those of the clips."""
 
 
@@ -53,11 +53,25 @@ def slow(training: Training) -> Job:
 
 
 def _first_denoiser(cfg: DictConfig) -> VideoDenoiser:
-    """Fresh weights, or those of `init`."""
-    fresh = VideoDenoiser(**plain(cfg.denoiser))
+    """Fresh weights, or those of `init`.
+
+    Raises:
+        ValueError: If those of `init` are of another network than is asked for.
+    """
+    asked = plain(cfg.denoiser)
     if not cfg.init:
-        return fresh
+        return VideoDenoiser(**asked)
     init = trained_denoiser(Path(cfg.init))
+    other = [
+        f"{name}={value}, there {init.config[name]}"
+        for name, value in asked.items()
+        if name != "coordinates" and value != init.config[name]
+    ]
+    if other:
+        raise ValueError(
+            f"`denoiser` must be the network of init={cfg.init}, got "
+            f"{'; '.join(other)}: ask for what is there, or leave init= out."
+        )
     if cfg.denoiser.get("coordinates") and not init.config["coordinates"]:
         return with_coordinates(init)
     return init

@@ -22,7 +22,7 @@ from world_model.provenance import weights_digests
 from world_model.shards import ShardMeta
 from world_model.training.action_codes import ActionCodes, check_goals
 from world_model.training.episodes import num_trained_on
-from world_model.training.export import with_denoiser
+from world_model.training.export import is_exported, with_denoiser
 from world_model.training.latents import encode_dataset
 from world_model.training.origin import claim_checkpoints
 from world_model.training.queries import check_memory, latent_model
@@ -46,7 +46,7 @@ def slow_fast(training: Training) -> Job:
     num_trained = num_trained_on(training.num_episodes, config.held_out)
     check_wrong_episodes(config, num_trained)
     check_goals(meta, config.mix.goal > 0)
-    weights = Path(cfg.init or cfg.weights)
+    weights = _first_weights(cfg)
     folder = weights / "autoencoder"
     encode = load_trained(FrameAutoencoder, folder, name="autoencoder", stage="fit")
     denoiser = trained_denoiser(weights / "denoiser")
@@ -69,6 +69,21 @@ def slow_fast(training: Training) -> Job:
     return job
 
 
+def _first_weights(cfg: DictConfig) -> Path:
+    """Exported weights, which are written once more with another denoiser.
+
+    Raises:
+        ValueError: If the folder holds none.
+    """
+    weights = cfg.init or cfg.weights
+    if not weights or not is_exported(Path(weights)):
+        raise ValueError(
+            f"`stage=slow_fast` starts from exported weights, got {weights}: run "
+            "stage=export first, or set init= to the folder of some."
+        )
+    return Path(weights)
+
+
 def _train(
     training: Training,
     autoencoder: FrameAutoencoder,
@@ -78,7 +93,8 @@ def _train(
     origin: Mapping[str, object],
 ) -> VideoDenoiser:
     output, device = training.output, default_device()
-    claim_checkpoints(output, {"stage": "slow_fast"})  # its snapshots say the rest
+    # What they were begun with, the snapshots beside them say.
+    claim_checkpoints(output, {"stage": "slow_fast", **config.fixed()})
     autoencoder.to(device)
     episodes = encode_dataset(training.data, autoencoder, device, beside=True)
     set_seed(config.seed)
