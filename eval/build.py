@@ -78,6 +78,8 @@ def check(cfg: DictConfig) -> None:
     at_least(1, episodes=cfg.episodes, num_envs=cfg.num_envs, workers=cfg.workers)
     at_least(0, first_seed=cfg.first_seed)
     true_or_false(video=cfg.video)
+    if not isinstance(cfg.outputs, str):
+        raise ValueError(f"`outputs` must be a folder, got {cfg.outputs}.")
     if cfg.split not in ("val", "test"):
         raise ValueError(
             f"`split` must be val or test, got {cfg.split}: training seeds are "

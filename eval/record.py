@@ -27,6 +27,7 @@ COLUMNS = ("seed", *METRICS)
 VIDEO_FILE = "video.json"
 VIDEO_COLUMNS = ("video_n", "fvd", "kvd", "kvd_low", "kvd_high")
 """Of `video.json`: distances between sets of clips, not means over episodes."""
+_OF_A_RUN = ("seeds", "task", "planner", "memory", "world_model", "split", "config")
 Row = dict[str, float | None]
 
 
@@ -115,7 +116,12 @@ class RunRecord:
                 f"{self.directory} must hold the record of a run, but {RUN_FILE} "
                 f"cannot be read ({error}): name a directory below outputs/."
             ) from error
-        return dict(run)
+        if not isinstance(run, dict) or not run.keys() >= set(_OF_A_RUN):
+            raise ValueError(
+                f"{self.directory} must hold the record of suite=tasks, but its "
+                f"{RUN_FILE} is of something else: name another directory."
+            )
+        return run
 
     def rows(self) -> list[Row]:
         """The recorded episodes in the order in which they finished.
@@ -138,7 +144,15 @@ class RunRecord:
     def video(self) -> dict[str, Any]:
         """The content of video.json; empty if nothing was measured."""
         path = self.directory / VIDEO_FILE
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            return dict(json.loads(path.read_text()))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} must be readable, got: {error}. Delete it: it is measured "
+                "again."
+            ) from error
 
     def batches(self) -> list[int]:
         """Which of the run's episodes ran in lockstep, a number each, by seed."""
@@ -225,10 +239,12 @@ def require_same(directory: Path, here: Mapping[str, Any], run: Any) -> None:
     )
     found = differences(one, other)
     if found:
+        remedy = "Choose another directory or move this one away."
+        if len(found) == 1 and found[0].startswith("provenance.threads"):
+            remedy = f"Give as many `workers` as when it was begun. {remedy}"
         raise ValueError(
             f"{directory} holds the record of another run: "
-            f"{'; '.join(found[:8])}. Choose another directory or move "
-            "this one away."
+            f"{'; '.join(found[:8])}. {remedy}"
         )
 
 

@@ -22,7 +22,7 @@ from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from eval.errors import USER_ERRORS  # noqa: E402
-from world_model.errors import one_line, unknown_name  # noqa: E402
+from world_model.errors import list_of, one_line, unknown_name  # noqa: E402
 from world_model.names import check_group_names  # noqa: E402
 from world_model.plugins import register_configs  # noqa: E402
 
@@ -132,8 +132,8 @@ def _paired(
     """The run itself, and before it the same run with every memory of `paired`."""
     from eval.build import other_memory
 
-    paired = cfg.paired or []
-    names = [paired] if isinstance(paired, str) else list(paired)
+    paired = [] if cfg.paired is None else cfg.paired
+    names = [paired] if isinstance(paired, str) else list_of(str, "paired", paired)
     if "planner" not in cfg.planner or cfg.world_model.name == "simulator":
         names = []
     others = [other_memory(overrides, name) for name in names]

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from envs.task_env import TaskEnv
 from eval.build_world_model import weights
 from eval.evaluate import Episode, watch_tours
-from eval.plugin_code import plugin_code
+from eval.plugin_code import packages_of_others, plugin_code
 from eval.run_spec import canonical_json
 from planners.mpc import MPCPolicy
 from world_model.plain import plain
@@ -46,14 +46,18 @@ class TourCache:
         Another revision of the code, other weights or another number of threads
         write their own; so do several workers, whose seconds nobody else shall read.
         """
-        identity = {
+        # The policy shows the tour to its memory; the search in it knows no tours.
+        policy = {k: v for k, v in plain(cfg.planner).items() if k != "planner"}
+        parts = {
+            "policy": policy if packages_of_others(policy) else {},
             "memory": plain(cfg.memory),
             "world_model": plain(cfg.world_model),
+        }
+        identity = {
+            **parts,
             "weights": weights_digests(weights(cfg, cfg.task.domain)),
             "code": code_state(),
-            "plugins": plugin_code(
-                {"memory": plain(cfg.memory), "world_model": plain(cfg.world_model)}
-            ),
+            "plugins": plugin_code(parts),
             "threads": torch.get_num_threads(),
             "alone": cfg.workers == 1,  # else its seconds are not those of a machine
             "device": device,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import Any, TypeVar
 
 from hydra.errors import HydraException
 
@@ -82,6 +83,33 @@ def true_or_false(**values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, bool):
             raise ValueError(f"`{name}` must be true or false, got {value!r}.")
+
+
+_ACCEPTED: dict[type, Any] = {int: int, float: (int, float), str: str}
+_KINDS = {int: "whole numbers", float: "numbers", str: "words"}
+T = TypeVar("T", int, float, str)
+
+
+def list_of(kind: type[T], name: str, values: object) -> list[T]:
+    """An option's values as a plain list.
+
+    Args:
+        kind: int, float (whole ones, too) or str.
+        name: Of the option.
+        values: Of the option.
+
+    Raises:
+        ValueError: If it is no list, or holds something else.
+    """
+    items: list[Any] = list(values) if isinstance(values, Sequence) else [None]
+    if isinstance(values, str) or any(
+        isinstance(x, bool) or not isinstance(x, _ACCEPTED[kind]) for x in items
+    ):
+        raise ValueError(
+            f"`{name}` must be a list of {_KINDS[kind]}, got {values!r}: write "
+            f"'{name}=[...]'."
+        )
+    return items
 
 
 def _is_finite(value: object) -> bool:

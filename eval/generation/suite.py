@@ -30,6 +30,7 @@ from eval.suite_run import (
 )
 from eval.video.weights import VGG16
 from eval.video_file import side_by_side, write_mp4
+from world_model.errors import at_least, list_of
 from world_model.whole_file import whole_file, write_text
 
 TABLE = "generate.csv"
@@ -49,12 +50,14 @@ def run_generate(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     require_tour(cfg)
     check_rows_say(overrides, "generate.memories", chosen=True)
     least = domain_class(cfg.task.domain).chunk_length
+    at_least(1, frames=cfg.frames)
     if cfg.frames < least:
         raise ValueError(
             f"`frames` must be at least {least}, those of one action, got {cfg.frames}."
         )
     require_networks(cfg.task.domain, VGG16)
-    rows = list(dict.fromkeys(cfg.generate.memories))
+    asked = list_of(str, "generate.memories", cfg.generate.memories)
+    rows = list(dict.fromkeys(asked))
     if not rows:
         raise ValueError("`generate.memories` must name a memory, got none: add one.")
     configs = {row: row_config(overrides, row) for row in rows}

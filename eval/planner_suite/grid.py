@@ -14,7 +14,7 @@ from eval import build
 from eval.planner_suite.budget import CALLS, SECONDS, Budget
 from eval.planner_suite.sizes import SIZES, Question
 from eval.run_spec import slug
-from world_model.errors import unknown_name
+from world_model.errors import list_of, unknown_name
 from world_model.names import choices
 
 _SET_HERE = {
@@ -164,7 +164,8 @@ def _check_plans(cfg: DictConfig, name: str) -> None:
 def _check_names(cfg: DictConfig) -> None:
     options = cfg.planners
     for name in ("optimizers", "world_models"):
-        _check_list(f"planners.{name}", options[name], empty="name one")
+        found = list_of(str, f"planners.{name}", options[name])
+        _check_list(f"planners.{name}", found, empty="name one")
     for name in options.optimizers:
         _check_optimizer(name)
     for name in options.world_models:
@@ -200,13 +201,14 @@ def _group(group: str) -> set[str]:
 
 
 def _check_budgets(cfg: DictConfig) -> None:
-    calls, seconds = cfg.planners.calls, cfg.planners.seconds
+    calls = list_of(int, "planners.calls", cfg.planners.calls)
+    seconds = list_of(float, "planners.seconds", cfg.planners.seconds)
     _whole("planners.horizon", cfg.planners.horizon, 1, "one action")
     _check_list("planners.calls", calls, empty="name one; they tell speeds, too")
     _check_list("planners.seconds", seconds)
     _check_calls(cfg, num_steps=1)
     for amount in seconds:
-        if isinstance(amount, str | bool) or not amount > 0:
+        if not amount > 0:
             raise ValueError(
                 f"`planners.seconds` must be positive numbers, got {amount}."
             )

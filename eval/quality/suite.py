@@ -42,7 +42,7 @@ from eval.run_spec import (
 from eval.video.features import VideoFeatures
 from world_model.classifier import GoalClassifier, load_classifier
 from world_model.diffusion.model import VideoDiffusionWorldModel
-from world_model.errors import at_least, unknown_name
+from world_model.errors import at_least, list_of, unknown_name
 from world_model.fingerprint import encoder_fingerprint
 from world_model.plain import plain
 from world_model.position_probe import PositionProbe, load_position_probe
@@ -275,11 +275,11 @@ def check(cfg: DictConfig) -> None:
             f"{options.episodes}, got {loop.clips}: one clip is taken per walk."
         )
     for name in ("early", "late"):
-        first, last = loop[name]
-        if not 1 <= first <= last <= loop.chunks:
+        ends = list_of(int, f"quality.open_loop.{name}", loop[name])
+        if len(ends) != 2 or not 1 <= ends[0] <= ends[1] <= loop.chunks:
             raise ValueError(
                 f"`quality.open_loop.{name}` must be a first and a last chunk within "
-                f"1 ... {loop.chunks}, got [{first}, {last}]."
+                f"1 ... {loop.chunks}, got {ends}."
             )
     check_domain(cfg.task.domain)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 
@@ -51,7 +51,7 @@ from eval.video.weights import VGG16
 from planners.mpc import MPCPolicy
 from world_model.api import generators
 from world_model.core import Context
-from world_model.errors import at_least, unknown_name
+from world_model.errors import at_least, list_of, unknown_name
 from world_model.frames import to_model
 from world_model.whole_file import write_text
 
@@ -108,12 +108,10 @@ def _check(cfg: DictConfig) -> None:
         raise ValueError(
             f"`recall.queries` must be at most {MOST_QUERIES}, got {options.queries}."
         )
-    for name in ("legs", "horizons", "memories"):
-        if not isinstance(options[name], ListConfig):
-            raise ValueError(f"`recall.{name}` must be a list, got {options[name]!r}.")
-    for leg in options.legs:
+    list_of(str, "recall.memories", options.memories)
+    for leg in list_of(int, "recall.legs", options.legs):
         at_least(0, **{"recall.legs": leg})
-    horizons = list(options.horizons)
+    horizons = list_of(int, "recall.horizons", options.horizons)
     if not horizons or min(horizons) < 1 or len(set(horizons)) < len(horizons):
         raise ValueError(
             "`recall.horizons` must hold numbers of chunks, each once and at least 1, "

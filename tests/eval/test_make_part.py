@@ -62,3 +62,9 @@ def test_an_error_is_described_by_what_went_wrong_first():
     error.__cause__ = AssertionError("Broken law: all is well.")
     assert described(error) == "Broken law: all is well."
     assert one_line(ValueError("two\n lines")) == "two lines"
+
+
+def test_a_cause_that_was_never_raised_is_described_without_a_place():
+    with pytest.raises(RuntimeError) as caught:
+        raise RuntimeError("outer") from KeyError("inner")
+    assert described(caught.value) == "KeyError: 'inner'"

@@ -97,7 +97,10 @@ def test_a_second_is_worth_what_the_rows_of_calls_say(run, tmp_path):
             "planners.calls=[0]",
             "`planners.calls` must be a whole number of at least 4 ",
         ),
-        ("planners.calls=[9.5]", "`planners.calls` must be a whole number of at least"),
+        (
+            "planners.calls=[9.5]",
+            "`planners.calls` must be a list of whole numbers, got",
+        ),
         (
             "planners.calls=[]",
             "`planners.calls` must not be empty: name one; they tell",

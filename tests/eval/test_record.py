@@ -124,6 +124,22 @@ def test_a_run_killed_again_and_again_finishes_with_every_row_once(tmp_path):
     ]
 
 
+def test_other_workers_and_what_is_no_run_are_named(tmp_path):
+    started(tmp_path, threads=2)
+    with pytest.raises(
+        ValueError, match="threads is 2 there, 1 here.*as many `workers"
+    ):
+        started(tmp_path, threads=1)
+    (tmp_path / "run.json").write_text('{"suite": "recall"}')
+    with pytest.raises(
+        ValueError, match="must hold the record of suite=tasks, but its"
+    ):
+        RunRecord(tmp_path).run()
+    (tmp_path / "video.json").write_text("{")
+    with pytest.raises(ValueError, match="video.json must be readable, got: .* Delete"):
+        RunRecord(tmp_path).video()
+
+
 def test_only_seeds_of_the_run_are_recorded(tmp_path):
     record = started(tmp_path)
     with pytest.raises(ValueError, match="Seed 99 is not part of the run"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from eval.evaluate import Episode
 from eval.tours import TourCache
@@ -44,6 +45,23 @@ class Resuming(Counting):
 class Flat(Objective):
     def __call__(self, rollout, goal):
         return torch.zeros(rollout.latents.shape[:3])
+
+
+def test_policies_of_others_share_no_snapshots() -> None:
+    def identity(**planner: object) -> dict[str, Any]:
+        parts = {name: {"name": name} for name in ("memory", "world_model")}
+        cfg = {"task": {"domain": "scroll"}, "outputs": "o", "workers": 1, **parts}
+        cfg["planner"] = {"_target_": "planners.mpc.MPCPolicy", **planner}
+        cfg["world_model"]["weights"] = None
+        made = TourCache.of(OmegaConf.create(cfg), "cpu").identity
+        return dict(made)
+
+    ours = identity()
+    assert identity(replan_every=2, planner={"width": 3}) == ours
+    theirs = {"_target_": "tests_of_tours.Policy", "planner": {"width": 3}}
+    other = identity(**theirs, every=2)
+    assert other["policy"] == {"_target_": "tests_of_tours.Policy", "every": 2}
+    assert other["plugins"].keys() - ours["plugins"].keys() == {"tests_of_tours"}
 
 
 @pytest.mark.parametrize(
