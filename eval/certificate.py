@@ -48,7 +48,8 @@ def main(cfg: DictConfig) -> None:
     """Runs the rows, prints and writes the certificate; fails if it does not hold."""
     try:
         found = _certify(cfg)
-        path = _path(cfg, found.pop("reasons")) / f"{cfg.task.name}.json"
+        split = "" if cfg.split == "val" else f"-{cfg.split}"
+        path = _path(cfg, found.pop("reasons")) / f"{cfg.task.name}{split}.json"
         write_text(path, json.dumps(found, indent=2) + "\n")
     except USER_ERRORS as error:
         sys.exit(f"error: {one_line(error)}")

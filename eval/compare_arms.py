@@ -21,7 +21,7 @@ from rich.table import Table
 from eval.errors import USER_ERRORS
 from eval.intervals import Estimate
 from eval.recall.queries import NEW_VIEW
-from eval.recall.summary import OPEN_LOOP, REVISIT, TABLE
+from eval.recall.summary import OPEN_LOOP, PAIRS, REVISIT, TABLE
 from world_model.errors import one_line, unknown_name
 
 _QUESTION = ["seed", "query"]
@@ -52,6 +52,16 @@ def compare_arms(
         raise ValueError(
             "`pattern` must hold {arm}, may hold {seed} and nothing else in braces, "
             f"got {pattern!r}."
+        )
+    if "seed" not in named and len(seeds) > 1:
+        raise ValueError(
+            f"`pattern` must hold {{seed}} for several training seeds, got {pattern!r} "
+            f"and {list(seeds)}: it would be one row taken for several."
+        )
+    if len(set(arms)) < 2:
+        raise ValueError(
+            f"`--arms` must name two or more, got {' '.join(arms)}: the first is "
+            "compared with the others."
         )
     trained = list(product(arms, seeds))
     rows = {(arm, seed): pattern.format(arm=arm, seed=seed) for arm, seed in trained}
@@ -131,7 +141,8 @@ def _lines(folder: Path) -> pd.DataFrame:
         ValueError: If there are none.
     """
     path = folder / TABLE
-    if not path.exists():
+    # Written last: lines of a run that goes on are there before.
+    if not path.exists() or not (folder / PAIRS).exists():
         raise ValueError(
             f"{folder} must hold {TABLE} of a finished suite=recall, got none: name "
             "the folder below outputs/ that it printed (results/ keeps summaries only)."

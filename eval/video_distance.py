@@ -38,7 +38,8 @@ def video_distance(
 
     Returns:
         `VIDEO_COLUMNS` and how they were made, or None if fewer than two paths were
-        kept, one has fewer than `NUM_FRAMES` frames, or images are smaller than 32 px.
+        kept, one has fewer than `NUM_FRAMES` frames, images are smaller than 32 px, or
+        two clips are equal: the paths of a model that imagines one image for all.
     """
     paths = [
         record.directory / f"imagined-{s}.npz" for s in sorted(record.done_seeds())
@@ -53,6 +54,12 @@ def video_distance(
     if min(length for length, *_ in shapes) < NUM_FRAMES:
         return None
     real, imagined = (_clips(paths, name) for name in ("real", "imagined"))
+    if not all(_differ(clips) for clips in (real, imagined)):
+        print(
+            f"note: no FVD of {record.directory.name}: some of its clips are equal, and "
+            "a set of them looks narrower than it is"
+        )
+        return None
     if features is None:
         from eval.video.i3d_features import I3dFeatures
 
@@ -77,6 +84,10 @@ def _row(found: VideoDistance, extractor: str) -> dict[str, Any]:
         "extractor": extractor,
         "weights_sha256": found.weights_sha256,
     }
+
+
+def _differ(clips: Tensor) -> bool:
+    return len({clip.numpy().tobytes() for clip in clips}) == len(clips)
 
 
 def _clips(paths: list[Path], name: str) -> Tensor:

@@ -30,6 +30,7 @@ from eval.recall.paths import lengthen
 from eval.recall.queries import MOST_QUERIES, Query, draw_queries
 from eval.recall.summary import (
     OPEN_LOOP,
+    PAIRS,
     TABLE,
     TEACHER_FORCED,
     WRONG,
@@ -137,7 +138,7 @@ def _report(folder: Path, lines: pd.DataFrame, against: str | None) -> None:
     plot_delays(lines, folder / "recall_by_delay.png")
     plot_costs(spent, folder / "recall_by_cost.png")
     found = pairs(lines, against)
-    write_text(folder / "recall_pairs.csv", found.to_csv(index=False))
+    write_text(folder / PAIRS, found.to_csv(index=False))
     print_recall(found, spent)
 
 

@@ -14,6 +14,8 @@ from eval.recall.queries import NEW_VIEW, nearest_delay
 
 TABLE = "recall.csv"
 """An answer per line, which all else is made from."""
+PAIRS = "recall_pairs.csv"
+"""A line per pair of rows, written last: a run that has it is finished."""
 METRICS = ("lpips", "psnr", "ssim", "src", "mse")
 REVISIT = "revisit"
 OPEN_LOOP, TEACHER_FORCED = "open_loop", "teacher_forced"

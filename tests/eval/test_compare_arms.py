@@ -45,8 +45,29 @@ def test_one_seed_has_no_interval():
     assert found["psnr_gain_low"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "arms", "rule"),
+    [
+        (
+            "lora weights={arm}",
+            ["memory", "none"],
+            "must hold {seed} for several train",
+        ),
+        (PATTERN, ["memory"], "`--arms` must name two or more, got memory: the first"),
+        (PATTERN, ["none", "none"], "`--arms` must name two or more, got none none: t"),
+    ],
+)
+def test_what_compares_nothing_is_refused(pattern, arms, rule):
+    with pytest.raises(ValueError, match=rule):
+        compare_arms(lines({0: 0.5, 1: 0.5}), pattern, arms, [0, 1])
+
+
 def test_the_command_prints_the_table_or_the_missing_row(tmp_path, capsys):
     lines({0: 0.5, 1: 0.25}).to_csv(tmp_path / "recall.csv", index=False)
+    unfinished = [str(tmp_path), PATTERN, "--seeds", "0", "--arms", "memory", "none"]
+    assert main(unfinished) == 1
+    assert "must hold recall.csv of a finished suite=recall" in capsys.readouterr().err
+    (tmp_path / "recall_pairs.csv").touch()
     words = [str(tmp_path), PATTERN, "--seeds", "0", "1", "--arms", "memory"]
     assert main([*words, "none"]) == 0
     assert "+0.500 +0.250" in capsys.readouterr().out

@@ -1,14 +1,16 @@
 import io
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from eval.leaderboard import build, format_seeds, main, promote
+from eval.leaderboard import build, format_seeds, main, promote, promoted
 from eval.metric import METRICS
-from eval.record import RunRecord
+from eval.record import VIDEO_COLUMNS, RunRecord
 from eval.row_name import row_name
 from eval.run_spec import PROJECT_ROOT, PROTOCOL_VERSION, RunSpec
 from eval.table import print_tables, read_leaderboard
@@ -122,6 +124,31 @@ def test_an_objective_of_ones_own_is_part_of_a_rows_name(tmp_path):
     target = promote(run(tmp_path, config=config), results)
     assert target.name == "none-mpc-tiny-Colourful"
     assert sorted(build(results)["row"]) == ["none", "none, Colourful"]
+
+
+def test_the_committed_table_says_what_the_committed_records_say():
+    results = PROJECT_ROOT / "results"
+    table = read_leaderboard(results / "leaderboard.csv").set_index(["task", "row"])
+    records = promoted(results)
+    assert len(table) == len(records)
+    for record in records:
+        run = record.run()
+        of_task = table.loc[[(run["task"], row_name(run))]]
+        (line,) = of_task[of_task["split"] == run["split"]].to_dict("records")
+        episodes = pd.DataFrame(record.rows())
+        made, video = run["provenance"], record.video()
+        assert (line["revision"], line["command"]) == (
+            made["revision"],
+            made["command"],
+        )
+        assert (line["n"], line["seeds"]) == (len(episodes), format_seeds(run["seeds"]))
+        means = episodes[list(METRICS)].astype(float).mean().to_dict()
+        means |= {name: video.get(name, math.nan) for name in VIDEO_COLUMNS}
+        for name, value in means.items():
+            assert line[name] == pytest.approx(value, abs=1e-6, nan_ok=True), (
+                run,
+                name,
+            )
 
 
 def test_a_row_that_is_only_in_the_way_need_not_be_run_again(tmp_path):
