@@ -55,11 +55,7 @@ def video_distance(
         return None
     real, imagined = (_clips(paths, name) for name in ("real", "imagined"))
     if not all(_differ(clips) for clips in (real, imagined)):
-        print(
-            f"note: no FVD of {record.directory.name}: some of its clips are equal, and "
-            "a set of them looks narrower than it is"
-        )
-        return None
+        return None  # a set with repeated clips looks narrower than it is
     if features is None:
         from eval.video.i3d_features import I3dFeatures
 

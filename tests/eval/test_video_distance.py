@@ -73,14 +73,13 @@ def test_too_few_or_too_small_paths_have_no_distance(tmp_path, num, size):
     assert video_distance(record(tmp_path / "a", num=num, size=size)) is None
 
 
-def test_a_model_that_imagines_one_thing_for_all_has_no_distance(tmp_path, capsys):
+def test_a_model_that_imagines_one_thing_for_all_has_no_distance(tmp_path):
     run = record(tmp_path / "a", num=3)
     for i in range(3):
         path = run.directory / f"imagined-{i}.npz"
         real = np.load(path)["real"]
         np.savez(path, real=real, imagined=np.zeros_like(real))
     assert video_distance(run, PixelDct()) is None
-    assert "note: no FVD of a: some of its clips are equal" in capsys.readouterr().out
 
 
 def test_a_path_shorter_than_a_clip_has_no_distance(tmp_path):
