@@ -25,6 +25,7 @@ from omegaconf import DictConfig  # noqa: E402
 
 from eval.errors import USER_ERRORS  # noqa: E402
 from eval.intervals import (  # noqa: E402
+    Estimate,
     paired_proportion_difference,
     wilson_interval,
 )
@@ -135,11 +136,12 @@ def print_certificate(found: dict[str, Any]) -> None:
     for heading in ("row", "success % [95 %]", "points behind simulator [95 %]"):
         table.add_column(heading, justify="left" if heading == "row" else "right")
     for row in found["rows"]:
-        success = _interval(row["success"], row["low"], row["high"])
-        behind = _interval(
+        solved = Estimate(row["success"], row["low"], row["high"])
+        behind = Estimate(
             row["behind_simulator"], row["behind_low"], row["behind_high"]
         )
-        table.add_row(row["row"], success, "" if row["row"] == "simulator" else behind)
+        cells = [x.text("{:.1f}", 100) for x in (solved, behind)]
+        table.add_row(row["row"], *cells[: 1 if row["row"] == "simulator" else 2])
     Console().print(table)
     verdict = "holds" if found["holds"] else "does not hold"
     print(
@@ -250,12 +252,6 @@ def _successes(record: RunRecord) -> dict[int, float]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-def _interval(value: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return f"{100 * value:.1f}"
-    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 if __name__ == "__main__":

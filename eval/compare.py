@@ -19,6 +19,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from scipy.stats import binomtest
 from eval.intervals import (
     Estimate,
     bootstrap_ratio,
+    cell_text,
     paired_bootstrap_difference,
     paired_proportion_difference,
 )
@@ -224,7 +226,9 @@ def print_comparison(
     from rich.text import Text
 
     is_share = metric == SUCCESS
-    against = _number(table[f"base_{metric}"].iloc[0], is_share)
+    share = partial(cell_text, form="{:.1f}", scale=100)
+    number = share if is_share else partial(cell_text, form="{:.3g}")
+    against = number(table.iloc[0], f"base_{metric}")
     unit = " %" * is_share
     what = "" if is_share else f"{metric}, "
     title = f"{task}, {what}n={table['n'].iloc[0]}, against {base} ({against}{unit})"
@@ -239,27 +243,12 @@ def print_comparison(
     for heading in headings[1:]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for line in table.to_dict("records"):
-        cells = [line["row"], _number(line[metric], is_share)]
-        cells += [
-            _interval(line, "gain", is_share),
-            f"{line['higher']}/{line['lower']}",
-        ]
+        cells = [line["row"], number(line, metric), number(line, "gain")]
+        cells.append(f"{line['higher']}/{line['lower']}")
         if has_gap:
-            cells.append(_interval(line, "gap_closed", is_share=True))
+            cells.append(share(line, "gap_closed"))
         shown.add_row(*map(Text, cells), f"{line['p_holm']:.2g}")
     Console().print(shown)
-
-
-def _interval(line: dict[str, float], name: str, is_share: bool) -> str:
-    value, low, high = (line[name + x] for x in ("", "_low", "_high"))
-    if pd.isna(low):
-        return _number(value, is_share)
-    bounds = [_number(x, is_share) for x in (low, high)]
-    return f"{_number(value, is_share)} [{', '.join(bounds)}]"
-
-
-def _number(value: float, is_share: bool) -> str:
-    return f"{100 * value:.1f}" if is_share else f"{value:.3g}"
 
 
 def _parser() -> argparse.ArgumentParser:

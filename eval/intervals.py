@@ -10,9 +10,10 @@ each other, so the bootstrap draws whole scenes ("clusters"), not episodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,18 @@ class Estimate:
     low: float | None
     high: float | None
 
+    def text(self, form: str, scale: float = 1) -> str:
+        """As people read it.
+
+        >>> Estimate(0.5, 0.25, None).text("{:.0f}", 100)
+        '50'
+        """
+        text = form.format(scale * self.value)
+        if self.low is None or self.high is None:
+            return text
+        bounds = (form.format(scale * x) for x in (self.low, self.high))
+        return f"{text} [{', '.join(bounds)}]"
+
     def columns(self, name: str, digits: int | None = None) -> dict[str, float | None]:
         """As cells of a table: `name`, `name_low` and `name_high`.
 
@@ -42,6 +55,27 @@ class Estimate:
         if digits is None:
             return cells
         return {k: None if v is None else round(v, digits) for k, v in cells.items()}
+
+
+def cell_text(
+    line: Mapping[str, Any], name: str, form: str = "{:.2f}", scale: float = 1
+) -> str:
+    """A number of a table's line as people read it, with its bounds if there are any.
+
+    Args:
+        line: Cells as `Estimate.columns` names them; None or NaN where missing.
+        name: Of the column.
+        form: How a number is written.
+        scale: What it is multiplied by, e.g. 100 for percent.
+
+    >>> cell_text({"x": 0.5, "x_low": 0.25, "x_high": 0.75}, "x", "{:.0f}", 100)
+    '50 [25, 75]'
+    >>> cell_text({"x": 0.5}, "x"), cell_text({"x": None}, "x")
+    ('0.50', '')
+    """
+    cells = (line.get(name + end) for end in ("", "_low", "_high"))
+    value, low, high = (None if x is None or math.isnan(x) else x for x in cells)
+    return "" if value is None else Estimate(value, low, high).text(form, scale)
 
 
 def wilson_interval(successes: int, num_trials: int) -> Estimate:

@@ -10,6 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from eval.intervals import cell_text
+
 HEADINGS = (
     ("row", "left"),
     ("stores frames", "left"),
@@ -130,8 +132,8 @@ def cells(row: pd.Series) -> list[str]:
     return [
         str(row["row"]),
         str(row["stores_frames"]),
-        _interval(row, "success", scale=100, digits=1),
-        _interval(row, "spl"),
+        cell_text(row, "success", "{:.1f}", 100),
+        cell_text(row, "spl"),
         _number(row["distance"], digits=3),
         _number(row["optimism_gap"]),
         _number(row["plan_seconds_p50"]),
@@ -140,19 +142,9 @@ def cells(row: pd.Series) -> list[str]:
         _number(row["memory_bytes"], digits=0),
         _number(row["recall_lpips"], digits=3),
         _cuts(row),
-        _interval(row, "kvd"),
+        cell_text(row, "kvd", "{:,.2f}"),
         _number(row["fvd"], digits=0) and f"{row['fvd']:,.0f} ({row['video_n']:.0f})",
     ]
-
-
-def _interval(row: pd.Series, name: str, scale: float = 1, digits: int = 2) -> str:
-    value, low, high = (row[name + suffix] for suffix in ("", "_low", "_high"))
-    if pd.isna(value):
-        return ""
-    text = _number(value * scale, digits)
-    if pd.isna(low):
-        return text
-    return f"{text} [{_number(low * scale, digits)}, {_number(high * scale, digits)}]"
 
 
 def _cuts(row: pd.Series) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.generation.scores import SCORES
-from eval.intervals import bootstrap_interval
+from eval.intervals import bootstrap_interval, cell_text
 
 REAL = "real"
 _COSTS = ("seconds", "write_seconds", "memory_bytes", "model_bytes")
@@ -73,8 +73,9 @@ def print_generation(table: pd.DataFrame, console: Console | None = None) -> Non
     shown = Table(
         title=title, title_justify="left", box=SIMPLE, padding=(0, 1 if few else 0)
     )
+    lines = list(table.iterrows())
     cells = {
-        heading: [_cell(line, name, form, few) for _, line in table.iterrows()]
+        heading: [cell_text(x if few else x[[name]], name, form) for _, x in lines]
         for heading, name, form in _MEASURES
         if few or heading not in _LEFT_OUT
     }
@@ -91,14 +92,3 @@ def print_generation(table: pd.DataFrame, console: Console | None = None) -> Non
         for row, *texts in zip(table["row"], *measured.values(), strict=True):
             shown.add_row(row, *texts)
     (console or Console()).print(shown)
-
-
-def _cell(line: pd.Series, name: str, form: str, interval: bool) -> str:
-    """The value, perhaps with its interval; empty where nothing was measured."""
-    bounds = [line.get(name + end, np.nan) for end in ("_low", "_high")]
-    if pd.isna(line[name]):
-        return ""
-    if not interval or pd.isna(bounds).any():
-        return form.format(line[name])
-    low, high = map(form.format, bounds)
-    return f"{form.format(line[name])} [{low}, {high}]"

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from eval.intervals import (
     bootstrap_interval,
+    cell_text,
     paired_proportion_difference,
     wilson_interval,
 )
@@ -220,22 +221,14 @@ def _cells(row: pd.Series) -> tuple[str, ...]:
     return (
         f"{row['budget']:g}",
         str(row["optimizer"]),
-        "failed" if failed else _interval(row, "success"),
+        "failed" if failed else cell_text(row, "success", "{:.0f}", 100),
         _number(row["calls_p50"]),
         _number(row["seconds_p50"], 3),
-        _interval(row, "behind"),
+        cell_text(row, "behind", "{:.0f}", 100),
         _number(row["optimism_gap"], 2),
         _number(row["calls_p95"]),
         _number(row["seconds_p95"], 3),
     )
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    """In points of 100."""
-    value, low, high = (100 * row[name + suffix] for suffix in ("", "_low", "_high"))
-    if pd.isna(value):
-        return ""
-    return f"{value:.0f}" if pd.isna(low) else f"{value:.0f} [{low:.0f}, {high:.0f}]"
 
 
 def _number(value: float, digits: int = 0) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from eval.intervals import cell_text
 from eval.recall.queries import EXACT, JITTERED, NEW_VIEW
 from eval.recall.summary import OPEN_LOOP, REVISIT
 
@@ -53,8 +54,4 @@ def print_recall(
 def _cell(lines: pd.DataFrame, poses: str, kind: str, column: str) -> str:
     """Value and interval; empty where nothing was asked."""
     lines = lines[(lines["poses"] == poses) & (lines["kind"] == kind)]
-    if lines.empty or pd.isna(lines.iloc[0][column]):
-        return ""
-    low, high = lines.iloc[0][f"{column}_low"], lines.iloc[0][f"{column}_high"]
-    text = f"{lines.iloc[0][column]:.2f}"
-    return text if pd.isna(low) else f"{text} [{low:.2f}, {high:.2f}]"
+    return "" if lines.empty else cell_text(lines.iloc[0], column)
