@@ -26,13 +26,14 @@ from world_model.names import choices  # noqa: E402
 from world_model.plugins import GROUPS, find_plugins  # noqa: E402
 
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS = ("planner", "memory", "world_model", "objective", "metric")
+KINDS = ("planner", "memory", "world_model", "objective", "task", "metric")
 RUNS = {
     "planner": "planner=$name",
     "memory": "memory=$name",
     # Its latents are its own: the shipped classifier does not know them.
     "world_model": "world_model=$name task=rooms_return_home memory=none",
     "objective": "objective=$name memory=none",
+    "task": "task=$name memory=none",
     "metric": "metric=$name memory=none",
 }
 """Per kind, the options of `python -m eval.run` that try it."""
