@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import ClassVar
 
@@ -44,6 +45,7 @@ from world_model.phrase_space import PhraseSpace
 
 _REACH = np.array([[-0.2, -0.25, 0.015], [0.2, 0.25, 0.25]])
 """Where the finger tips may be driven: least and most (x, y, height) [m]."""
+_MOST_DRAWN = 256  # images that are kept
 _KINDS = (draw_restore_cubes, draw_swap_back, draw_shell_game)
 
 
@@ -85,6 +87,8 @@ class TabletopDomain(Domain):
         self._view = mujoco.MjData(self._model)
         self._options = _visible_groups()
         self._renderer: mujoco.Renderer | None = None
+        # Searches ask most often for what does nothing.
+        self._drawn = lru_cache(_MOST_DRAWN)(self._draw)
         self._table = Objects(self._model, self._data)
         self._arm = Arm(self._simulation)
         self._manipulator = Manipulator(self._arm, self._table)
@@ -297,6 +301,7 @@ class TabletopDomain(Domain):
 
     def _show(self, layout: Layout) -> None:
         self._layout = layout
+        self._drawn.cache_clear()  # other objects may be there
         self._table.show_only(frozenset(layout.starts))
 
     def _set_out(self, starts: dict[str, tuple[Point, float]]) -> None:
@@ -332,7 +337,10 @@ class TabletopDomain(Domain):
         return self._renderer
 
     def _render_from(self, qpos: np.ndarray) -> np.ndarray:
-        return self._aim(qpos).render()
+        return self._drawn(qpos.tobytes()).copy()
+
+    def _draw(self, qpos: bytes) -> np.ndarray:
+        return self._aim(np.frombuffer(qpos)).render()
 
     def _segment(self, qpos: np.ndarray) -> np.ndarray:
         """The geom that each pixel shows, int32 (H, W), -1 for none."""

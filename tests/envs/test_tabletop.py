@@ -61,6 +61,23 @@ def test_a_cube_spans_seven_pixels_on_every_cell(domain, cell):
     assert np.ptp(columns) + 1 >= MIN_CUBE_PIXELS
 
 
+def test_what_stays_is_drawn_once_and_what_moves_anew(domain):
+    domain.start(alone(cell_place(CELLS[7])))
+    here = domain.render()
+    misses = domain._drawn.cache_info().misses
+    (still,) = does(domain, "lower the cup")
+    assert (still == here).all()
+    here[:] = 0  # nobody else's image
+    assert domain._drawn.cache_info().misses == misses
+    domain.start(alone(cell_place(CELLS[8])))
+    red, state = domain.render(), domain.get_state()
+    assert not (red == still[0]).all()
+    domain.start(Layout({"blue cube": (cell_place(CELLS[8]), 0.0)}))
+    assert not (domain.render() == red).all()
+    domain.set_state(state)
+    assert (domain.render() == red).all()
+
+
 def test_a_cube_below_a_lifted_cup_would_span_seven_pixels_on_every_slot(domain):
     for slot in range(NUM_CUPS):
         domain.start(alone(slot_place(slot)))
