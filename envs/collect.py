@@ -12,7 +12,6 @@ shift an episode: from these a model learns what two views of one place may diff
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +47,8 @@ from world_model.shards import (
 def main(cfg: DictConfig) -> None:
     """Collects `episodes` episodes of `actions` actions into `output`."""
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it reports its plug-ins
+    from joblib import cpu_count
+
     with told_in_one_line():
         at_least(MIN_ACTIONS, actions=cfg.actions)  # slow learning needs them
         collect(
@@ -56,7 +57,7 @@ def main(cfg: DictConfig) -> None:
             episodes=cfg.episodes,
             actions=cfg.actions,
             shard_size=cfg.shard_size,
-            workers=cfg.workers or os.cpu_count() or 1,
+            workers=cpu_count() if cfg.workers is None else cfg.workers,
             split=cfg.split,
             beside=cfg.beside,
         )
@@ -170,7 +171,7 @@ def _settings(meta: ShardMeta) -> dict[str, object]:
     """What all shards of a data set must share."""
     named = ("split", "actions", "shard_size", "beside")
     stored = {x: meta.provenance.get(x) for x in named}
-    shared = ("domain", "chunk_length", "phrases", "objects", "bounds")
+    shared = "domain chunk_length phrases inverses motions objects bounds".split()
     return {name: getattr(meta, name) for name in shared} | stored
 
 

@@ -89,6 +89,11 @@ def convert(
     origin = _origin(source, reader, options, plan)
     meta = _meta(known, plan, options, name, origin, reader)
     print(plan)
+    if len(meta.phrases) == 1:
+        print(
+            f"note: all actions are called {meta.phrases[0]!r}: a model of them goes "
+            "on as it was shown, and cannot be told what to do"
+        )
     start = time.monotonic()
     with _whole(target) as scratch:
         writer.write(scratch, _pieces(reader, source, options, plan, meta), meta, fps)
@@ -208,6 +213,8 @@ def _meta(
             labels=(),
         )
     made["converted_from"]["provenance"] = known.provenance
+    if "split" in known.provenance:  # what is there to be judged on stays so
+        made["split"] = known.provenance["split"]
     new = tuple(x for x in plan.phrases if x not in known.phrases)
     is_moved_alike = not new and not _cuts_otherwise(reader, known, options)
     return replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from world_model.errors import MachineError
 
 # MuJoCo reads the variable when it is imported; a user's own choice stands.
+_TOO_LATE = "mujoco" in sys.modules and "MUJOCO_GL" not in os.environ
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 try:
@@ -43,6 +45,12 @@ def make_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
     try:
         renderer = mujoco.Renderer(model, height=size, width=size)
     except Exception as error:
+        if _TOO_LATE:
+            raise MachineError(
+                "MUJOCO_GL must be chosen before mujoco is imported, which took a "
+                f"backend for screens ({error}): import envs before mujoco, or export "
+                "MUJOCO_GL=egl."
+            ) from error
         raise MachineError(
             "Rendering needs a working OpenGL backend; making a context failed with "
             f"MUJOCO_GL={os.environ['MUJOCO_GL']!r} ({error}). Install libegl1, or "

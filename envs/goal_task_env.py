@@ -85,9 +85,11 @@ class GoalTaskEnv(TaskEnv):
         if self.domain.solved():
             return False
         self._optimum, self._steps = len(self.path()), 0
+        if self._optimum not in self.domain.optima:
+            return False
         self._goal_image = self.domain.goal_image
         self.first_image = self.domain.render()
-        return self._optimum in self.domain.optima
+        return True
 
     def _observe(self) -> dict[str, Any]:
         return {

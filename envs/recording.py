@@ -90,8 +90,8 @@ def record_vectors(
 ) -> dict[str, np.ndarray]:
     """One episode of a domain whose actions are vectors: from goal to goal.
 
-    The controller heads for random goals, with noise of half the range of actions on
-    every second stretch; now and then it is any action instead.
+    The controller heads for random goals, with noise of a quarter of the range of
+    actions on every second stretch; now and then it is any action instead.
     """
     domain.reset(rng)
     space = domain.action_space
@@ -103,7 +103,8 @@ def record_vectors(
             domain.draw_goal(rng)
             noise = 0.5 * rng.integers(2)
         action = domain.control()
-        action = action + noise * rng.standard_normal(space.shape) * space.high
+        reach = (space.high - space.low) / 2
+        action = action + noise * rng.standard_normal(space.shape) * reach
         if rng.random() < EXPLORATION:
             action = rng.uniform(space.low, space.high)
         # As it will be read again, in single precision.

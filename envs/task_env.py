@@ -13,9 +13,9 @@ from gymnasium import spaces
 
 from envs.api import Transition
 from envs.checked_action import checked_action
+from envs.render_mode import check_render_mode
 from envs.splits import check_split, episode_rng
 from envs.words_space import WORDS
-from world_model.errors import unknown_name
 
 _MAX_ATTEMPTS = 100
 
@@ -77,8 +77,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], Any]):
     def __init__(
         self, domain: Any, split: str, *, shows_goal: bool, render_mode: str | None
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise unknown_name("render_mode", render_mode, ["rgb_array"])
+        check_render_mode(render_mode)
         self.domain = domain
         check_split(split)
         self.split = split

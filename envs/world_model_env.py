@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 
 from envs.checked_action import checked_action
+from envs.render_mode import check_render_mode
 from world_model.api import Memory, WorldModel
 from world_model.core import Context, Goal, Rollout
 from world_model.errors import at_least
@@ -62,6 +63,7 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
         render_mode: str | None = None,
     ) -> None:
         at_least(1, max_steps=max_steps)
+        check_render_mode(render_mode)
         if start.action_space != world_model.action_space:
             raise ValueError(
                 f"`start` must have the world model's actions, "
@@ -117,7 +119,8 @@ class WorldModelEnv(gymnasium.Env[np.ndarray, Any]):
             self.objective(self._rollout.last_chunk(), self._goal)[0, 0, -1]
         )
         truncated = self._rollout.num_steps >= self.max_steps
-        return self._frame(), reward, False, truncated, {"chunk": self._chunk()}
+        chunk = self._chunk()
+        return chunk[-1], reward, False, truncated, {"chunk": chunk}
 
     def render(self) -> np.ndarray | None:
         """The last frame, if `render_mode` is "rgb_array"."""

@@ -45,7 +45,7 @@ def _run(cfg: DictConfig) -> None:
         if stage not in STAGES:
             raise unknown_name("stage", stage, STAGES)
     use_threads(cfg.threads)
-    _check_data(read_meta(Path(cfg.data)), Path(cfg.data))
+    check_data(read_meta(Path(cfg.data)), Path(cfg.data))
     output = Path(cfg.output)
     jobs = [
         STAGES[stage](Training(cfg, tuple(chosen[:number])))
@@ -59,7 +59,7 @@ def _run(cfg: DictConfig) -> None:
     print(f"results: {output}")
 
 
-def _check_data(meta: ShardMeta, data: Path) -> None:
+def check_data(meta: ShardMeta, data: Path) -> None:
     """Refuses a data set without episodes, and those that are there to be judged on.
 
     Raises:

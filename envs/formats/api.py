@@ -113,7 +113,12 @@ def pick_camera(names: list[str], options: ReadOptions, path: Path) -> str:
         return str(options.camera)
     if options.camera is None and len(names) == 1:
         return names[0]
+    if not names:
+        raise ValueError(
+            f"{path} must hold images, got an episode without any: render its "
+            "observations first."
+        )
     raise ValueError(
         f"`--camera` must name one of the image streams of {path} "
-        f"({', '.join(names) or 'none'}), got {options.camera}: name one."
+        f"({', '.join(names)}), got {options.camera}: name one."
     )

@@ -138,19 +138,30 @@ def _texts(demo: Any, path: Path) -> list[str]:
 
 
 def _episode(demo: Any, span: Span, path: Path, options: ReadOptions) -> Episode:
-    cameras = [key for key, x in demo["obs"].items() if _is_video(x)]
+    cameras = [key for key, x in demo.get("obs", {}).items() if _is_video(x)]
     camera = pick_camera(cameras, options, path)
     views = demo["obs"][camera]
     picks = np.array(span.picks)
     frames = [fit(x, options.size) for x in views[picks[picks < len(views)]]]
     if picks[-1] == len(views):
-        last = demo["final_obs" if "final_obs" in demo else "next_obs"][camera]
+        last = _after(demo, path)[camera]
         frames.append(fit(last[-1], options.size))
     labels = {name: rows[:] for name, rows in demo.get("labels", {}).items()}
     name = demo.name.rpartition("/")[2]
     if span.start:
         name = f"{name}@{span.start}"
     return Episode(name, np.stack(frames), span.phrases, labels)
+
+
+def _after(demo: Any, path: Path) -> Any:
+    """The observations after the last action."""
+    for name in ("final_obs", "next_obs"):
+        if name in demo:
+            return demo[name]
+    raise ValueError(
+        f"{path} must show what followed the last action, in final_obs or next_obs, "
+        f"got neither in {demo.name}: render next observations, too."
+    )
 
 
 def _is_video(data: Any) -> bool:

@@ -20,6 +20,8 @@ from envs.lattice import path_to, reachable
 from envs.reference.base import ReferencePolicy
 from envs.splits import episode_rng
 from envs.tasks import EXTRA_STEPS, OPTIMA, TASKS, FindSeen
+from world_model.errors import told_in_one_line
+from world_model.phrase_space import phrase_space_of
 from world_model.policy_api import Observation
 
 SEQUENCES = Path(__file__).with_name("open_loop.json")
@@ -31,14 +33,15 @@ class OpenLoopPolicy(ReferencePolicy):
 
     def __init__(self, *, domain: str, task: str) -> None:
         super().__init__(domain=domain, task=task)
+        space = phrase_space_of(self.action_space, "open_loop", instead="leave it out")
         found = json.loads(SEQUENCES.read_text())
         key = f"{domain}/{task}"
         if key not in found:
             raise ValueError(
                 f"`open_loop` knows sequences for {', '.join(found)}, got {key}: "
-                "run `python -m envs.reference.open_loop`."
+                "leave it out."
             )
-        phrases = self.action_space.phrases
+        phrases = space.phrases
         self._sequence = [phrases.index(p) for p in found[key]["phrases"]]
 
     def act_alone(self, obs: Observation, index: int) -> int:
@@ -141,4 +144,5 @@ def _is_fair(domain: Domain, start: Node, goals: Collection[Node]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_one_line():
+        main()

@@ -8,6 +8,7 @@ import numpy as np
 
 from envs.reference.base import ReferencePolicy
 from world_model.core import Chunk
+from world_model.phrase_space import phrase_space_of
 from world_model.policy_api import Observation
 
 
@@ -19,8 +20,11 @@ class ReverseLogPolicy(ReferencePolicy):
 
     def __init__(self, *, domain: str, task: str) -> None:
         super().__init__(domain=domain, task=task)
-        inverses = [i for i in self.action_space.inverses if i is not None]
-        if len(inverses) < int(self.action_space.n):
+        space = phrase_space_of(
+            self.action_space, "reverse_log", instead="leave it out"
+        )
+        inverses = [i for i in space.inverses if i is not None]
+        if len(inverses) < int(space.n):
             raise ValueError(
                 "`reverse_log` needs an inverse of every action, got "
                 f"{self.action_space}: leave it out."

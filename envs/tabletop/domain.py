@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +22,6 @@ from envs.tabletop.arrangement import (
 )
 from envs.tabletop.errands import errand
 from envs.tabletop.grid import (
-    CUBE_SIZE,
     CUBES,
     CUPS,
     OBJECTS,
@@ -39,12 +37,11 @@ from envs.tabletop.layout import (
 )
 from envs.tabletop.manipulator import Manipulator
 from envs.tabletop.objects import Objects
+from envs.tabletop.places import REACH, check_places
 from envs.tabletop.simulation import IMAGE_SIZE, TableSimulation
 from envs.tabletop.vocabulary import ACTION_SPACE, GOALS, PRIMITIVES
 from world_model.phrase_space import PhraseSpace
 
-_REACH = np.array([[-0.2, -0.25, 0.015], [0.2, 0.25, 0.25]])
-"""Where the finger tips may be driven: least and most (x, y, height) [m]."""
 _MOST_DRAWN = 256  # images that are kept
 _KINDS = (draw_restore_cubes, draw_swap_back, draw_shell_game)
 
@@ -127,7 +124,7 @@ class TabletopDomain(Domain):
             Images at equal parts of the time (number, H, W, C).
         """
         self._arm.begin()
-        self._arm.move(np.clip(self._arm.position + displacement, *_REACH))
+        self._arm.move(np.clip(self._arm.position + displacement, *REACH))
         if closed != self._arm.holds:
             self._arm.grip(CLOSED if closed else OPEN)
         return self._film(self._arm.path, number)
@@ -349,32 +346,6 @@ class TabletopDomain(Domain):
         geoms = renderer.render()[..., 0].copy()
         renderer.disable_segmentation_rendering()
         return geoms
-
-
-def check_places(places: Mapping[str, Point]) -> None:
-    """Refuses places where objects cannot be picked up.
-
-    Args:
-        places: Where each one is to lie (x, y) [m].
-
-    Raises:
-        ValueError: If the fingers cannot reach one, or two overlap.
-    """
-    (x0, y0, _), (x1, y1, _) = _REACH.tolist()
-    for name, (x, y) in places.items():
-        if not (x0 <= x <= x1 and y0 <= y <= y1):
-            raise ValueError(
-                f"Objects must lie where the fingers reach, x in [{x0}, {x1}] m and y "
-                f"in [{y0}, {y1}] m, got the {name} at ({x:g}, {y:g}): move it."
-            )
-    for (one, here), (other, there) in combinations(places.items(), 2):
-        # A cup may stand over a cube.
-        are_alike = (one in CUPS) == (other in CUPS)
-        if are_alike and math.dist(here, there) < CUBE_SIZE:
-            raise ValueError(
-                f"Objects must lie at least {CUBE_SIZE} m apart, got the {one} and the "
-                f"{other} {math.dist(here, there):.3f} m apart: move one."
-            )
 
 
 def _visible_groups() -> mujoco.MjvOption:

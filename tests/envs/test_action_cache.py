@@ -27,7 +27,7 @@ def episode(env: TaskEnv, seed: int = 3) -> dict[str, object]:
         "states": [joblib.hash(state) for state in env.tour_states],
         "chunks": [info["chunk"] for info in infos],
         "measures": env.measure(),
-        "end": env.render(),
+        "end": env.domain.render(),
     }
 
 
@@ -94,6 +94,11 @@ def test_other_sources_libraries_or_machines_do_not_share(
     assert len(executed) == 3
 
 
-def test_only_slow_physics_is_kept(tmp_path: Path) -> None:
+def test_only_slow_physics_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_task_env("scroll", "find_seen", kept=tmp_path).reset(seed=0)
     assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(ScrollDomain, "slow", True)
+    make_task_env("scroll", "find_seen", kept=tmp_path).reset(seed=0)
+    assert list(tmp_path.iterdir())

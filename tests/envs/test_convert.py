@@ -26,6 +26,7 @@ from world_model.shards import (
     write_meta,
     write_shard,
 )
+from world_model.train import check_data
 
 PHRASES = ("open the door", "go in")
 
@@ -157,6 +158,23 @@ def test_a_data_set_knows_where_it_comes_from(collected, tmp_path):
     first = origin["provenance"]["converted_from"]
     assert first["format"] == "shards"
     assert first["provenance"]["split"] == "train"
+
+
+def test_what_is_there_to_be_judged_on_stays_so(tmp_path):
+    collected = tmp_path / "val"
+    sizes = {"episodes": 2, "actions": 6, "shard_size": 2, "workers": 1}
+    collect("scroll", collected, **sizes, split="val")
+    convert(collected, tmp_path / "out.hdf5")
+    convert(tmp_path / "out.hdf5", tmp_path / "back")
+    back = tmp_path / "back"
+    assert read_meta(back).provenance["split"] == "val"
+    with pytest.raises(ValueError, match="must hold training episodes, got .*=val"):
+        check_data(read_meta(back), back)
+
+
+def test_actions_that_are_all_called_alike_are_noted(tmp_path, capsys):
+    convert(clips(tmp_path / "one", *[["go on"] * 5] * 2), tmp_path / "data")
+    assert "note: all actions are called 'go on': a model" in capsys.readouterr().out
 
 
 def test_actions_share_a_clip_evenly(tmp_path):

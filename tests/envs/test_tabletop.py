@@ -25,6 +25,7 @@ from envs.tabletop.grid import (
     slot_place,
 )
 from envs.tabletop.layout import Layout, draw_restore_cubes, draw_shell_game
+from envs.tabletop.places import check_places
 from envs.tabletop.vocabulary import ACTION_SPACE
 from world_model.errors import told_in_one_line
 
@@ -258,6 +259,26 @@ def test_places_that_the_fingers_cannot_reach_are_refused(domain):
     rule = "at least 0.04 m apart, got the red cube and the blue cube 0.030 m apart: m"
     with pytest.raises(ValueError, match=rule):
         domain.start(two)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "least"),
+    [
+        ("red cube", "blue cube", 0.04),
+        ("cup 0", "cup 1", 0.056),
+        ("cup 0", "red cube", 0.048),
+    ],
+)
+def test_objects_are_as_far_apart_as_they_are_wide(one, other, least):
+    check_places({one: (0.0, 0.0), other: (0.0, least + 1e-6)})
+    with pytest.raises(ValueError, match=f"at least {least} m apart, got the {one} a"):
+        check_places({one: (0.0, 0.0), other: (0.0, least - 0.001)})
+
+
+def test_a_cup_may_stand_over_a_cube():
+    check_places({"cup 0": (0.0, 0.0), RED: (0.0, 0.005)})
+    with pytest.raises(ValueError, match="the cup 0 and the red cube 0.006 m apart"):
+        check_places({"cup 0": (0.0, 0.0), RED: (0.0, 0.006)})
 
 
 def test_what_the_machine_lacks_is_told_in_one_line():
