@@ -65,16 +65,16 @@ def check_data(meta: ShardMeta, data: Path) -> None:
     Raises:
         ValueError: If there are none, or they are of validation or test seeds.
     """
-    if not any(data.glob("shard-*.npz")):
-        raise ValueError(
-            f"`data` must hold episodes, got {data} without any: give the command "
-            "that collects or converts them again, it goes on where it stopped."
-        )
     split = meta.provenance.get("split", "train")
     if split != "train":
         raise ValueError(
             f"`data` must hold training episodes, got {data} of split={split}: "
             "collect with split=train, or train on other data."
+        )
+    if not any(data.glob("shard-*.npz")):
+        raise ValueError(
+            f"`data` must hold episodes, got {data} without any: give the command "
+            "that collects or converts them again, it goes on where it stopped."
         )
 
 

@@ -251,7 +251,7 @@ def test_an_unknown_name_is_one_line_on_stderr(tmp_path):
         ("episodes=1e2", "`episodes` must be a whole number, got 100.0."),
         ("episodes=some", "`episodes` must be a whole number, got 'some'."),
         ("world_model.device=cdua", "`world_model.device` must be one that this torch"),
-        ("paired=3", "`paired` must be a list of words, got 3: write 'paired=[...]'."),
+        ("paired=3", "Unknown paired '3'. Available: "),
         ("outputs=null", "`outputs` must be a folder, got None."),
         ("video=no", "`video` must be true or false, got 'no'."),
         ("suite=1", "Unknown suite '1'. Available: "),

@@ -76,7 +76,8 @@ def fit(
             optimizer,
             rate,
             total_steps=config.num_steps,
-            pct_start=min(1.0, max(one_cycle, 2 / config.num_steps)),  # a step at least
+            # Of a rise that is one step long torch takes the slope over none.
+            pct_start=one_cycle + 1e-6 * (one_cycle * config.num_steps == 1),
         )
     for done in track(range(1, config.num_steps + 1), description=label):
         value = loss()
