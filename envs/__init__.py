@@ -4,7 +4,8 @@ import os
 
 import gymnasium
 
-os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is imported
+# MuJoCo reads it when it is imported; a user's own choice stands.
+os.environ.setdefault("MUJOCO_GL", "egl")
 for _domain in ("MiniWorld", "Rooms", "Scroll"):
     for _task, _name in (("FindSeen", "find_seen"), ("ReturnHome", "return_home")):
         gymnasium.register(

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import weakref
 
 import numpy as np
 
 from world_model.errors import MachineError
-
-# MuJoCo reads the variable when it is imported; a user's own choice stands.
-_TOO_LATE = "mujoco" in sys.modules and "MUJOCO_GL" not in os.environ
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 try:
     import mujoco as mujoco
@@ -45,11 +40,11 @@ def make_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
     try:
         renderer = mujoco.Renderer(model, height=size, width=size)
     except Exception as error:
-        if _TOO_LATE:
+        chosen, taken = os.environ["MUJOCO_GL"], mujoco.GLContext.__module__
+        if chosen in ("egl", "osmesa") and not taken.endswith(chosen):
             raise MachineError(
-                "MUJOCO_GL must be chosen before mujoco is imported, which took a "
-                f"backend for screens ({error}): import envs before mujoco, or export "
-                "MUJOCO_GL=egl."
+                f"MUJOCO_GL={chosen!r} must be set before mujoco is imported, which "
+                f"took {taken} ({error}): import envs before mujoco, or export it."
             ) from error
         raise MachineError(
             "Rendering needs a working OpenGL backend; making a context failed with "

@@ -20,6 +20,7 @@ from planners.mpc import MPCPolicy
 from world_model.plain import plain
 from world_model.policy_api import Policy
 from world_model.provenance import code_state, weights_digests
+from world_model.torch_file import load_kept
 from world_model.whole_file import write_whole
 
 
@@ -112,10 +113,7 @@ def _resumes(policy: MPCPolicy) -> bool:
 
 
 def _load(path: Path) -> tuple[Any, list[float]]:
-    try:
-        # Not only weights: snapshots are this project's own data classes.
-        return torch.load(path, weights_only=False)
-    except Exception as error:
-        raise ValueError(
-            f"The snapshot {path} is damaged ({error}): delete it."
-        ) from error
+    kept: tuple[Any, list[float]] = load_kept(
+        path, what="a snapshot", remedy="delete it", weights_only=False
+    )
+    return kept

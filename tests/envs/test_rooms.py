@@ -257,6 +257,21 @@ def test_a_missing_backend_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -
         domain.render()
 
 
+def test_a_backend_that_was_chosen_too_late_is_told(monkeypatch) -> None:
+    from envs import gl
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ImportError("no display")
+
+    monkeypatch.setattr(gl.mujoco, "Renderer", fail)
+    taken = type("GLContext", (), {"__module__": "mujoco.glfw"})
+    monkeypatch.setattr(gl.mujoco, "GLContext", taken)
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    rule = "'egl' must be set before mujoco is imported, which took mujoco.glfw .no dis"
+    with pytest.raises(RuntimeError, match=rule):
+        RoomsDomain().render()
+
+
 def test_a_script_that_closes_nothing_ends_in_silence() -> None:
     code = "import gymnasium, envs\nenv = gymnasium.make('SlowFast/RoomsFindSeen-v0')\n"
     command = [sys.executable, "-c", f"{code}env.reset(seed=0)"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from world_model.fingerprint import fingerprint
 from world_model.frames import to_model
 from world_model.shards import ShardMeta, read_meta, read_shards
 from world_model.text.phrases import goals_of, vocabulary_of
+from world_model.torch_file import load_kept
 from world_model.training.episodes import LatentEpisodes
 from world_model.whole_file import write_whole
 
@@ -92,7 +92,9 @@ class _LatentCache:
         """Latents of all frames in an array, "frames" or "beside"."""
         path = self._path(array)
         if path.exists():
-            return _loaded(path)
+            remedy = "delete it, they are encoded again"
+            latents: Tensor = load_kept(path, what="latents", remedy=remedy)
+            return latents
         number = len(list(self._folder.glob("shard-*.npz")))
         # One by one: the frames of all would fill the memory of large data sets.
         shards = read_shards(self._folder, (array,))
@@ -111,17 +113,6 @@ class _LatentCache:
         parts = [fingerprint(self._autoencoder), data_digest(self._folder)]
         parts += ["mirrored"] * self._mirrored + [array] * (array != "frames")
         return self._folder / f"latents-{'-'.join(parts)}.pt"
-
-
-def _loaded(path: Path) -> Tensor:
-    try:
-        latents: Tensor = torch.load(path, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"{path} must hold latents, but is damaged: delete it, they are encoded "
-            "again."
-        ) from error
-    return latents
 
 
 def data_digest(folder: Path) -> str:

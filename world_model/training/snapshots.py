@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from world_model.api import Memory
 from world_model.diffusion.denoiser import VideoDenoiser
+from world_model.torch_file import load_kept
 from world_model.training.clips import TrainingBatch, sample_batch
 from world_model.training.episodes import LatentEpisodes
 from world_model.training.origin import claim
@@ -140,13 +140,10 @@ class Snapshots:
 
 
 def _read(path: Path) -> Queries:
-    try:
-        queries: Queries = torch.load(path, weights_only=False)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"{path} must hold snapshots, but is damaged: copy it again, or delete it "
-            "and it is made anew."
-        ) from error
+    remedy = "copy it again, or delete it and it is made anew"
+    queries: Queries = load_kept(
+        path, what="snapshots", remedy=remedy, weights_only=False
+    )
     return queries
 
 
