@@ -11,6 +11,10 @@ shift an episode: from these a model learns what two views of one place may diff
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import logging
 import sys
 import time

@@ -8,6 +8,10 @@ paths; `--to` names one that a path does not tell. See docs/interop.md.
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import hashlib
 import shutil

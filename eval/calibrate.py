@@ -6,6 +6,10 @@ percentile of the luma changes between neighbouring frames of real tours, times 
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import json
 

@@ -8,34 +8,34 @@ is a record like those of `python -m eval.run`: a killed run continues.
 
 from __future__ import annotations
 
-from eval.shadowing import require_packages
+from slowfast_bench import require_packages
 
 require_packages()
 
-import json  # noqa: E402
-import shlex  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-import hydra  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
-from eval.errors import USER_ERRORS  # noqa: E402
-from eval.intervals import (  # noqa: E402
+from eval.errors import USER_ERRORS
+from eval.intervals import (
     Estimate,
     paired_proportion_difference,
     wilson_interval,
 )
-from eval.leaderboard import format_seeds, other_question, refusals  # noqa: E402
-from eval.record import RunRecord  # noqa: E402
-from eval.run_spec import PROJECT_ROOT  # noqa: E402
-from world_model.errors import one_line  # noqa: E402
-from world_model.names import check_group_names  # noqa: E402
-from world_model.plugins import register_configs  # noqa: E402
-from world_model.whole_file import write_text  # noqa: E402
+from eval.leaderboard import format_seeds, other_question, refusals
+from eval.record import RunRecord
+from eval.run_spec import PROJECT_ROOT
+from world_model.errors import one_line
+from world_model.names import check_group_names
+from world_model.plugins import register_configs
+from world_model.whole_file import write_text
 
 MARGIN = 0.60
 """By how much the simulator row must be ahead of each of them."""

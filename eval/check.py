@@ -8,24 +8,24 @@ of `python -m eval.run`.
 
 from __future__ import annotations
 
-from eval.shadowing import require_packages
+from slowfast_bench import require_packages
 
 require_packages()
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from importlib import import_module  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import hydra  # noqa: E402
+import hydra
 
-from eval.errors import described  # noqa: E402
-from eval.time_limit import OutOfTime, time_limit  # noqa: E402
-from world_model.errors import positive  # noqa: E402
-from world_model.names import CONFIGS, check_group_names  # noqa: E402
-from world_model.plugins import GROUPS, register_configs  # noqa: E402
+from eval.errors import described
+from eval.time_limit import OutOfTime, time_limit
+from world_model.errors import positive
+from world_model.names import CONFIGS, check_group_names
+from world_model.plugins import GROUPS, register_configs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -15,6 +15,10 @@ decision costs: of such columns batches are drawn and counted, not episodes.
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import os
 import sys

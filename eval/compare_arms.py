@@ -6,6 +6,10 @@ say those of the slow-fast loop and of its controls, each trained with several s
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import sys
 from collections.abc import Sequence

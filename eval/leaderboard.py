@@ -11,6 +11,10 @@ and from nothing else, `show` prints it.
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import sys
 import tempfile

@@ -6,24 +6,24 @@ point by which it is found, tests and a README. Nothing of this project is edite
 
 from __future__ import annotations
 
-from eval.shadowing import require_packages
+from slowfast_bench import require_packages
 
 require_packages()
 
-import argparse  # noqa: E402
-import keyword  # noqa: E402
-import re  # noqa: E402
-import sys  # noqa: E402
-import tempfile  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from importlib.util import find_spec  # noqa: E402
-from pathlib import Path  # noqa: E402
-from string import Template  # noqa: E402
+import argparse
+import keyword
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
 
-from omegaconf import OmegaConf  # noqa: E402
+from omegaconf import OmegaConf
 
-from world_model.names import choices  # noqa: E402
-from world_model.plugins import GROUPS, find_plugins  # noqa: E402
+from world_model.names import choices
+from world_model.plugins import GROUPS, find_plugins
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("planner", "memory", "world_model", "objective", "task", "metric")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from eval.shadowing import PACKAGES
+from slowfast_bench import PACKAGES
 
 _NAMES = ("_target_", "name", "kind", "domain")
 """Keys whose values name classes and rows, also where a folder is called alike."""

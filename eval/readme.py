@@ -6,6 +6,10 @@ The README shows how often each row succeeds, docs/results.md all rows of every 
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import argparse
 import sys
 from collections.abc import Sequence

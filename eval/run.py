@@ -8,23 +8,23 @@ killed run continues where it stopped.
 
 from __future__ import annotations
 
-from eval.shadowing import require_packages
+from slowfast_bench import require_packages
 
 require_packages()
 
-import sys  # noqa: E402
-from typing import TYPE_CHECKING, NoReturn  # noqa: E402
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
-import hydra  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from hydra.errors import CompactHydraException  # noqa: E402
-from hydra.types import RunMode  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
-from eval.errors import USER_ERRORS  # noqa: E402
-from world_model.errors import list_of, one_line, unknown_name  # noqa: E402
-from world_model.names import check_group_names  # noqa: E402
-from world_model.plugins import register_configs  # noqa: E402
+from eval.errors import USER_ERRORS
+from world_model.errors import list_of, one_line, unknown_name
+from world_model.names import check_group_names
+from world_model.plugins import register_configs
 
 if TYPE_CHECKING:
     from eval.session import Session

@@ -15,6 +15,10 @@ checkpoint, the others begin again. Several stages run one after the other:
 
 from __future__ import annotations
 
+from slowfast_bench import require_packages
+
+require_packages()
+
 import sys
 from pathlib import Path
 
