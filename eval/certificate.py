@@ -184,10 +184,10 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     from eval.session import Session
     from world_model.device import use_threads
 
-    common = _common_overrides(cfg)
+    task = find_task(cfg.task.kind)
+    common = _common_overrides(cfg, task.ceiling)
     use_threads(cfg.threads, cfg.workers)
     domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
-    task = find_task(cfg.task.kind)
     runs = {name: [f"planner={name}", "memory=none"] for name in task.floors}
     if not cfg.simulator:
         runs["simulator"] = ["world_model=simulator", *task.ceiling]
@@ -212,7 +212,7 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
-def _common_overrides(cfg: DictConfig) -> list[str]:
+def _common_overrides(cfg: DictConfig, ceiling: Sequence[str]) -> list[str]:
     """The options of `eval.run` that all rows share."""
     from eval.build import check
 
@@ -225,7 +225,7 @@ def _common_overrides(cfg: DictConfig) -> list[str]:
     # As hydra reads it: None would be the word "None".
     options = [f"{x}={'null' if cfg[x] is None else cfg[x]}" for x in names.split()]
     same = [f"task={cfg.task.name}", "paired=null", "video=false"]
-    check(hydra.compose("eval", [*same, "memory=none", *options]))
+    check(hydra.compose("eval", [*same, *ceiling, *options]))
     return [*same, *options]
 
 

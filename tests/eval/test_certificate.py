@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from envs.tasks import find_task
 from eval import certificate as module
@@ -119,6 +120,26 @@ def test_only_what_can_be_reproduced_goes_into_results(tmp_path, capsys, reasons
 def test_few_episodes_are_a_reason(tmp_path):
     reasons = module._reasons(records(tmp_path))
     assert f"noop: it has 20 episodes, fewer than {module.MIN_EPISODES}" in reasons
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "rooms_find_seen",
+        "rooms_return_home",
+        "scroll_find_seen",
+        "tabletop_restore_cubes",
+        "tabletop_shell_game",
+        "tabletop_swap_back",
+    ],
+)
+def test_every_task_with_a_tour_can_be_asked(task):
+    configs = str(module.PROJECT_ROOT / "configs")
+    with initialize_config_dir(configs, version_base="1.3"):
+        cfg = compose("certificate", [f"task={task}"])
+        ceiling = find_task(cfg.task.kind).ceiling
+        shared = module._common_overrides(cfg, ceiling)
+    assert shared[:3] == [f"task={task}", "paired=null", "video=false"]
 
 
 def test_the_command_runs_all_rows(tmp_path, monkeypatch, capsys):
