@@ -184,10 +184,10 @@ def _certify(cfg: DictConfig) -> dict[str, Any]:
     from eval.session import Session
     from world_model.device import use_threads
 
+    domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     task = find_task(cfg.task.kind)
     common = _common_overrides(cfg, task.ceiling)
     use_threads(cfg.threads, cfg.workers)
-    domain_class(cfg.task.domain)  # refuses those whose tasks have no tour
     runs = {name: [f"planner={name}", "memory=none"] for name in task.floors}
     if not cfg.simulator:
         runs["simulator"] = ["world_model=simulator", *task.ceiling]

@@ -67,6 +67,11 @@ def compare_arms(
             f"`--arms` must name two or more, got {' '.join(arms)}: the first is "
             "compared with the others."
         )
+    if len({*arms}) < len(arms) or len({*seeds}) < len(seeds):
+        raise ValueError(
+            "`--arms` and `--seeds` must name each once, got "
+            f"{' '.join(arms)} and {list(seeds)}: one row would be taken for several."
+        )
     trained = list(product(arms, seeds))
     rows = {(arm, seed): pattern.format(arm=arm, seed=seed) for arm, seed in trained}
     known = table["row"].unique()

@@ -142,6 +142,14 @@ def test_every_task_with_a_tour_can_be_asked(task):
     assert shared[:3] == [f"task={task}", "paired=null", "video=false"]
 
 
+def test_a_task_without_a_tour_is_refused_as_such():
+    configs = str(module.PROJECT_ROOT / "configs")
+    with initialize_config_dir(configs, version_base="1.3"):
+        cfg = compose("certificate", ["task=point_reach"])
+        with pytest.raises(ValueError, match="got the vectors of domain=point"):
+            module._certify(cfg)
+
+
 def test_the_command_runs_all_rows(tmp_path, monkeypatch, capsys):
     import runpy
 

@@ -62,6 +62,15 @@ def test_what_compares_nothing_is_refused(pattern, arms, rule):
         compare_arms(lines({0: 0.5, 1: 0.5}), pattern, arms, [0, 1])
 
 
+@pytest.mark.parametrize(
+    ("arms", "seeds"),
+    [(["memory", "none", "memory"], [0, 1]), (["memory", "none"], [0, 0])],
+)
+def test_one_row_is_not_taken_for_several(arms, seeds):
+    with pytest.raises(ValueError, match="must name each once, got memory none"):
+        compare_arms(lines({0: 0.5, 1: 0.5}), PATTERN, arms, seeds)
+
+
 def test_the_command_prints_the_table_or_the_missing_row(tmp_path, capsys):
     lines({0: 0.5, 1: 0.25}).to_csv(tmp_path / "recall.csv", index=False)
     unfinished = [str(tmp_path), PATTERN, "--seeds", "0", "--arms", "memory", "none"]
