@@ -19,9 +19,12 @@ def load_kept(path: Path, *, what: str, remedy: str, weights_only: bool = True) 
 
     Raises:
         ValueError: If it is damaged.
+        OSError: If it cannot be read.
     """
     try:
         return torch.load(path, weights_only=weights_only)
+    except (MemoryError, OSError, torch.OutOfMemoryError):
+        raise  # the file may be whole: nobody is told to delete it
     except Exception as error:  # whatever torch makes of torn bytes
         raise ValueError(
             f"{path} must hold {what}, but is damaged ({error}): {remedy}."

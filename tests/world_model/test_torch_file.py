@@ -20,3 +20,17 @@ def test_a_torn_file_is_named_with_what_to_do(tmp_path, size):
     rule = r"x.pt must hold numbers, but is damaged \((.|\n)*\): delete it."
     with pytest.raises(ValueError, match=rule):
         load_kept(tmp_path / "x.pt", what="numbers", remedy="delete it")
+
+
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path):
+    with pytest.raises(OSError, match="folder.pt"):
+        load_kept(tmp_path / "folder.pt", what="numbers", remedy="delete it")
+
+
+def test_a_machine_that_is_too_small_is_not_a_damaged_file(tmp_path, monkeypatch):
+    def load(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(MemoryError):
+        load_kept(tmp_path / "x.pt", what="numbers", remedy="delete it")
